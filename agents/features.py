@@ -1,0 +1,152 @@
+"""Which numbers of an observation belong to which element, antenna, or to the whole scene.
+
+A flat observation is gathered into *tokens*: one token per surface element and one per BS antenna, each with the same few
+numbers (its entries of the gradient and of the raw vector, its alignment with every path), and one set of *global* numbers
+(Gram matrix, margins, gains, time left). A network shared over tokens then fits any number of elements. Everything here is
+integer index arrays derived from two public declarations, `system.variables(control)` and `env.observation_layout`; the
+networks only index with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FeatureMap", "TokenGroup", "build_feature_map", "variable_dicts"]
+
+PER_ACTION = ("gradient", "raw")
+"""Layout entries of the length of the raw action vector, cut by variable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenGroup:
+    """The tokens of one kind.
+
+    Args:
+        name: `element`, `antenna` or `entry`.
+        inputs: (tokens, F) positions in the observation.
+        outputs: (tokens, C) positions in the action.
+        gradients: (tokens, C) positions in the observation of the gradient with respect to `outputs`, or None.
+    """
+
+    name: str
+    inputs: np.ndarray
+    outputs: np.ndarray
+    gradients: np.ndarray | None
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens."""
+        return int(self.outputs.shape[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureMap:
+    """The gathering of one environment: token groups that together set every action entry, and the global inputs."""
+
+    groups: tuple[TokenGroup, ...]
+    globals: np.ndarray
+    observation_size: int
+    action_size: int
+
+    def sizes(self) -> dict[str, Any]:
+        """The sizes that a network's weights depend on: they contain no number of tokens."""
+        return {
+            "globals": len(self.globals),
+            "groups": {group.name: [group.inputs.shape[1], group.outputs.shape[1]] for group in self.groups},
+        }
+
+
+def variable_dicts(variables: Iterable[Any]) -> list[dict[str, Any]]:
+    """The declaration of variables as plain JSON."""
+    return [
+        {"name": v.name, "shape": list(v.shape), "kind": v.kind, "owner": v.owner, "n": v.n} for v in variables
+    ]
+
+
+def build_feature_map(
+    variables: Sequence[Any], layout: Mapping[str, Any], ignore: Sequence[str] = (), raw_phases: bool = False
+) -> FeatureMap:
+    """Gather by the rules of this module.
+
+    Args:
+        variables: objects or dicts with `name`, `shape`, `kind`, `owner`.
+        layout: name -> (start, stop, shape), the parts of the flat observation.
+        ignore: layout entries that the network does not see (for instance the raw channels).
+        raw_phases: whether tokens see their raw phases (a common rotation of which often means nothing).
+
+    Raises:
+        ValueError: `ignore` names something that is not in the layout.
+    """
+    declared = [_Variable(v) for v in variables]
+    action_size = sum(v.size for v in declared)
+    parts = {name: (int(start), int(stop), tuple(shape)) for name, (start, stop, shape) in layout.items()}
+    unknown = sorted(set(ignore) - set(parts))
+    if unknown:
+        raise ValueError(f"ignore: {unknown} not in the observation, which has {sorted(parts)}")
+    parts = {name: part for name, part in parts.items() if name not in ignore}
+    elements = next((v.shape[-1] for v in declared if v.owner == "surface" and v.shape), None)
+    antennas = next((v.shape[0] for v in declared if v.owner == "bs" and len(v.shape) == 2), None)
+    counts = {"element": elements, "antenna": antennas}
+
+    members: dict[str, list[tuple[_Variable, np.ndarray]]] = {"element": [], "antenna": [], "entry": []}
+    position = 0
+    for v in declared:
+        index = position + np.arange(v.size).reshape(v.raw_shape)
+        position += v.size
+        if v.owner == "surface" and elements in v.shape:
+            kind, axis = "element", v.raw_shape.index(elements, len(v.raw_shape) - len(v.shape))
+        elif v.owner == "bs" and len(v.shape) == 2 and v.shape[0] == antennas:
+            kind, axis = "antenna", len(v.raw_shape) - 2
+        else:
+            members["entry"].append((v, index.reshape(-1, 1)))
+            continue
+        members[kind].append((v, np.moveaxis(index, axis, 0).reshape(index.shape[axis], -1)))
+
+    per_action = {n: p for n, p in parts.items() if n in PER_ACTION and p[1] - p[0] == action_size}
+    tokens_of: dict[str, list[np.ndarray]] = {"element": [], "antenna": []}
+    global_parts: list[np.ndarray] = []
+    for name, (start, stop, shape) in parts.items():
+        if name in per_action:
+            continue
+        index = np.arange(start, stop).reshape(shape)
+        if elements in shape and members["element"]:
+            axis = shape.index(elements)
+            tokens_of["element"].append(np.moveaxis(index, axis, 0).reshape(elements, -1))
+        else:
+            global_parts.append(index.reshape(-1))
+
+    groups = []
+    for kind, owned in members.items():
+        if not owned:
+            continue
+        outputs = np.concatenate([index for _, index in owned], axis=1 if kind != "entry" else 0)
+        inputs: list[np.ndarray] = list(tokens_of.get(kind, []))
+        for name, (start, _, _) in per_action.items():
+            for v, index in owned if kind != "entry" else []:
+                if not (name == "raw" and v.kind == "phase" and not raw_phases):
+                    inputs.append(start + index)
+            if kind == "entry":
+                inputs.append(start + outputs)
+        gradients = per_action["gradient"][0] + outputs if "gradient" in per_action else None
+        width = np.concatenate(inputs, axis=1) if inputs else np.empty((len(outputs), 0), np.int64)
+        groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), gradients))
+        if kind != "entry" and counts[kind] != len(outputs):  # pragma: no cover - guarded by construction
+            raise ValueError(f"variables of {kind}s disagree on their number")
+    everything = np.concatenate(global_parts) if global_parts else np.empty(0, np.int64)
+    total = max((stop for _, stop, _ in layout.values()), default=0)
+    return FeatureMap(tuple(groups), everything.astype(np.int64), int(total), action_size)
+
+
+class _Variable:
+    """A variable read from an object or from its JSON."""
+
+    def __init__(self, source: Any) -> None:
+        get = source.__getitem__ if isinstance(source, Mapping) else lambda key: getattr(source, key)
+        self.name, self.kind, self.owner = str(get("name")), str(get("kind")), str(get("owner"))
+        self.shape = tuple(int(n) for n in get("shape"))
+        self.raw_shape = (2, *self.shape) if self.kind == "cartesian" else self.shape
+        self.size = int(np.prod(self.raw_shape, dtype=int))

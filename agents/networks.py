@@ -1,0 +1,200 @@
+"""Actor and critic networks, and the Stable-Baselines3 policy that holds them.
+
+The default is the *token network*: every surface element and every antenna runs through the same small network, sees the mean
+over all others and the global numbers, and answers with its own part of the action. Its weights do not depend on the number
+of elements or antennas. The output starts at (almost) zero, or at `gradient_skip` times the gradient, so that an untrained
+agent leaves the start design as it is, or ascends it, and training adds to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import nn
+
+from agents.features import FeatureMap
+
+__all__ = ["AgentPolicy", "FlatNetwork", "TokenNetwork", "build_actor"]
+
+
+def _mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
+    """Linear layers with SiLU between them; `last_gain` scales the weights of the last layer."""
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        linear = nn.Linear(fan_in, fan_out)
+        if i == len(sizes) - 2 and last_gain is not None:
+            nn.init.orthogonal_(linear.weight, last_gain)
+            nn.init.zeros_(linear.bias)
+        layers += [linear, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class TokenEncoder(nn.Module):
+    """Observation (B, obs) -> per group token embeddings (B, tokens, H) and one context (B, H).
+
+    `e_i = phi(x_i)`, `context = psi(global, mean_i e_i of every group)`.
+    """
+
+    def __init__(self, features: FeatureMap, hidden: int) -> None:
+        super().__init__()
+        self.groups = features.groups
+        self.embed = nn.ModuleDict()
+        for group in features.groups:
+            self.register_buffer(f"in_{group.name}", torch.as_tensor(group.inputs.ravel()), persistent=False)
+            self.embed[group.name] = nn.Sequential(_mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.SiLU())
+        self.register_buffer("global_index", torch.as_tensor(features.globals), persistent=False)
+        self.context = nn.Sequential(
+            _mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.SiLU()
+        )
+
+    def forward(self, observation: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Embeddings by group, and the context."""
+        embedded: dict[str, torch.Tensor] = {}
+        pooled = [observation[:, self.get_buffer("global_index")]]
+        for group in self.groups:
+            width = group.inputs.shape[1]
+            if width:
+                x = observation[:, self.get_buffer(f"in_{group.name}")].view(-1, group.tokens, width)
+            else:
+                x = observation.new_zeros(len(observation), group.tokens, 1)
+            embedded[group.name] = self.embed[group.name](x)
+            pooled.append(embedded[group.name].mean(dim=1))
+        return embedded, self.context(torch.cat(pooled, dim=1))
+
+
+class TokenNetwork(nn.Module):
+    """The actor: `action_i = head(e_i, context) + skip * gradient_i`, with one learned `skip` per group."""
+
+    def __init__(self, features: FeatureMap, hidden: int = 64, gradient_skip: float = 0.0) -> None:
+        super().__init__()
+        self.groups = features.groups
+        self.action_size = features.action_size
+        self.encoder = TokenEncoder(features, hidden)
+        self.heads = nn.ModuleDict()
+        self.skips = nn.ParameterDict()
+        order = []
+        for group in features.groups:
+            self.heads[group.name] = _mlp(2 * hidden, hidden, group.outputs.shape[1], last_gain=0.01)
+            order.append(group.outputs.ravel())
+            if group.gradients is not None:
+                self.skips[group.name] = nn.Parameter(torch.full((1,), float(gradient_skip)))
+                self.register_buffer(f"grad_{group.name}", torch.as_tensor(group.gradients.ravel()), persistent=False)
+        self.register_buffer("order", torch.as_tensor(np.argsort(np.concatenate(order))), persistent=False)
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Mean action (B, n)."""
+        embedded, context = self.encoder(observation)
+        outputs = []
+        for group in self.groups:
+            tokens = embedded[group.name]
+            wide = torch.cat([tokens, context[:, None, :].expand(-1, group.tokens, -1)], dim=2)
+            out = self.heads[group.name](wide).flatten(1)
+            if group.gradients is not None:
+                out = out + self.skips[group.name] * observation[:, self.get_buffer(f"grad_{group.name}")]
+            outputs.append(out)
+        return torch.cat(outputs, dim=1)[:, self.get_buffer("order")]
+
+
+class TokenCritic(nn.Module):
+    """The critic's features: the context of an encoder of its own, (B, obs) -> (B, H)."""
+
+    def __init__(self, features: FeatureMap, hidden: int = 64) -> None:
+        super().__init__()
+        self.encoder = TokenEncoder(features, hidden)
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Context (B, H)."""
+        context: torch.Tensor = self.encoder(observation)[1]
+        return context
+
+
+class FlatNetwork(nn.Module):
+    """A plain multilayer perceptron over the whole observation: the honest naive form, of fixed size."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: int = 256, last_gain: float | None = 0.01) -> None:
+        super().__init__()
+        self.net = _mlp(inputs, hidden, hidden, outputs, last_gain=last_gain)
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """(B, inputs) -> (B, outputs)."""
+        out: torch.Tensor = self.net(observation)
+        return out
+
+
+def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
+    """The actor of a network description.
+
+    Args:
+        spec: `{"kind": "token", "hidden": 64, "gradient_skip": 0.0}` or `{"kind": "flat", "hidden": 256}`.
+
+    Raises:
+        ValueError: unknown kind or setting.
+    """
+    settings = {key: value for key, value in spec.items() if key not in ("kind", "ignore", "raw_phases")}
+    try:
+        if spec.get("kind") == "token":
+            return TokenNetwork(features, **settings)
+        if spec.get("kind") == "flat":
+            return FlatNetwork(features.observation_size, features.action_size, **settings)
+    except TypeError as error:
+        raise ValueError(f"network {dict(spec)}: {error}") from None
+    raise ValueError(f"network kind must be 'token' or 'flat', got {spec.get('kind')!r}")
+
+
+class _Extractor(nn.Module):
+    """What Stable-Baselines3 calls an `mlp_extractor`: here the whole actor, and the critic up to its last layer."""
+
+    def __init__(self, spec: Mapping[str, Any], features: FeatureMap) -> None:
+        super().__init__()
+        self.actor = build_actor(spec, features)
+        hidden = int(spec.get("hidden", 64))
+        if spec["kind"] == "token":
+            self.critic: nn.Module = TokenCritic(features, hidden)
+        else:
+            self.critic = nn.Sequential(FlatNetwork(features.observation_size, hidden, hidden, None), nn.SiLU())
+        self.latent_dim_pi, self.latent_dim_vf = features.action_size, hidden
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.actor(observation), self.critic(observation)
+
+    def forward_actor(self, observation: torch.Tensor) -> torch.Tensor:
+        return self.actor(observation)
+
+    def forward_critic(self, observation: torch.Tensor) -> torch.Tensor:
+        return self.critic(observation)
+
+
+class AgentPolicy(ActorCriticPolicy):
+    """Actor and critic of `build_actor` as a Stable-Baselines3 policy with a diagonal Gaussian around the actor's output.
+
+    Args:
+        network: the description for `build_actor`.
+        features: the gathering of observation and action.
+        log_std_init: logarithm of the first standard deviation; small, since actions are clipped to the box.
+    """
+
+    def __init__(
+        self, *args: Any, network: Mapping[str, Any], features: FeatureMap, log_std_init: float = -1.5, **kwargs: Any
+    ) -> None:
+        self._network, self._features = dict(network), features
+        kwargs["ortho_init"] = False
+        super().__init__(*args, log_std_init=log_std_init, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = _Extractor(self._network, self._features)  # type: ignore[assignment]
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.action_net = nn.Identity()
+        nn.init.zeros_(self.value_net.bias)
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    @property
+    def actor(self) -> nn.Module:
+        """The network whose weights an artefact stores."""
+        actor: nn.Module = self.mlp_extractor.actor  # type: ignore[assignment]
+        return actor

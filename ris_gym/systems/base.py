@@ -1,0 +1,266 @@
+"""The System: one paper's model as a frozen set of parameters and batched pure functions of scenes and designs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ris_gym import variables as var
+from ris_gym.arrays import Array, Batch, constant, namespace, to_numpy
+
+FEASIBLE_MARGIN = -1e-3
+"""A margin (dB, bit/s/Hz) counts as met from here on."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A form of episode that a system offers.
+
+    Args:
+        name: the value of the environment keyword `episode`.
+        kind: `refine` (the action moves the raw vector of one design), `single` (one action, one design, the end) or
+            `blocks` (one action = one design per block, `system.step` moves the world).
+        ends: `terminated` (the task is over) or `truncated` (the world would go on).
+        length: system field that sets the length (None: the environment keyword `horizon`).
+    """
+
+    name: str
+    kind: str
+    ends: str = "terminated"
+    length: str | None = None
+
+
+REFINE = Episode("refine", "refine")
+ONE_SHOT = Episode("one_shot", "single")
+FADING = Episode("fading", "blocks", "truncated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Batch):
+    """What a design is worth, per scene. Subclasses add the physical quantities of their paper.
+
+    Args:
+        objective: (B,) in the system's `unit`; margins: name -> (B, n), met when >= -1e-3; cost: (B,) >= 0;
+        score: (B,) O(1), maximised; feasible: (B,) bool, all margins met.
+    """
+
+    objective: Array
+    score: Array
+    cost: Array
+    feasible: Array
+    margins: dict[str, Array]
+
+    def physical(self) -> dict[str, Array]:
+        """Every array held beyond objective, score, cost, feasible and margins: the quantities worth logging."""
+        common = {field.name for field in dataclasses.fields(Metrics)}
+        return {name: array for name, array in self.items() if name.split("/")[0] not in common}
+
+
+@dataclass(frozen=True, kw_only=True)
+class System(ABC):
+    """Parameters of one system model (fields of the subclass) and the functions that every algorithm and environment uses."""
+
+    name: ClassVar[str]
+    sense: ClassVar[int] = 1
+    unit: ClassVar[str] = "dB"
+    default_penalty: ClassVar[float] = 1.0
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    controls: ClassVar[tuple[str, ...]] = ("full", "structured", "surface")
+    observations: ClassVar[tuple[str, ...]] = ("csi", "local")
+    episodes: ClassVar[tuple[Episode, ...]] = (REFINE, ONE_SHOT, FADING)
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Scene fields that `known` sets to None (true states, pre-drawn noise)."""
+    csi_errors: ClassVar[bool] = True
+    """Whether `csi_error` applies."""
+    scene: ClassVar[type[Batch]]
+    design: ClassVar[type[Batch]]
+
+    # -- parameters ---------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_preset(cls, preset: str | None = None, **fields: Any) -> Self:
+        """Build from a named set of values; `fields` override it. Raises ValueError / TypeError naming what is wrong."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in names:
+                raise TypeError(f"{cls.name} has no parameter {name!r}; parameters: {', '.join(names)}")
+        if preset is not None and preset not in cls.presets:
+            raise ValueError(f"preset must be one of {sorted(cls.presets)} for {cls.name}, got {preset!r}")
+        return cls(**{**(cls.presets[preset] if preset is not None else {}), **fields})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able parameters, with the system's name under `system`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"system": self.name, **{k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`. Raises ValueError for another system's parameters."""
+        values = dict(values)
+        if (name := values.pop("system", cls.name)) != cls.name:
+            raise ValueError(f"system must be {cls.name!r}, got {name!r}")
+        return cls.from_preset(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    # -- the world ----------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, batch: int = 1, csi_error: float = 0.0, dtype: str = "complex128") -> Any:
+        """Draw `batch` scenes; `csi_error` is the relative error of the estimates (0: none are stored)."""
+
+    def known(self, scene: Any) -> Any:
+        """What may be acted on: estimates in the place of truths, hidden arrays None."""
+        changes: dict[str, Any] = dict.fromkeys(self.hidden)
+        for field in dataclasses.fields(scene):  # type: ignore[arg-type]
+            value = getattr(scene, field.name)
+            if field.name.endswith("_estimate") and value is not None:
+                changes[field.name.removesuffix("_estimate")] = value
+                changes[field.name] = None
+        return scene.replace(**changes) if changes else scene
+
+    @abstractmethod
+    def evaluate(self, scene: Any, design: Any) -> Any:
+        """Metrics of a design on the true scene."""
+
+    def advance(self, scene: Any, design: Any, rng: np.random.Generator, correlation: float, csi_error: float) -> Any:
+        """The next block of the world. Static channels stay as they are unless the subclass lets them fade."""
+        return scene
+
+    def step(
+        self, scene: Any, design: Any, rng: np.random.Generator, correlation: float = 0.95, csi_error: float = 0.0
+    ) -> tuple[Any, Any]:
+        """Evaluate one block and move to the next: fading, kinematics, belief."""
+        return self.evaluate(scene, design), self.advance(scene, design, rng, correlation, csi_error)
+
+    @abstractmethod
+    def check_scene(self, arrays: Mapping[str, np.ndarray]) -> Any:
+        """Validate loaded arrays (names and shapes of the model page) and build the scene. Raises ValueError naming the array."""
+
+    # -- decisions ----------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def variables(self, control: str = "full") -> var.Variables:
+        """The decision variables that a control sets, in the order of the raw action."""
+
+    @abstractmethod
+    def decode(self, known: Any, raw: Array, control: str = "full") -> Any:
+        """Raw action (B, n) in [-1, 1] -> a design that meets every hard constraint at `known`."""
+
+    @abstractmethod
+    def encode(self, known: Any, design: Any, control: str = "full") -> Array:
+        """The inverse of `decode`, or the nearest representable design."""
+
+    @abstractmethod
+    def project(self, scene: Any, design: Any) -> Any:
+        """Any raw design -> a hard-feasible one on the truth; idempotent."""
+
+    def canonical(self, known: Any, design: Any) -> Any:
+        """The projected design in the form that `decode(control="full")` can make."""
+        return self.project(known, design)
+
+    def repair(self, known: Any, design: Any) -> Any:
+        """The page's exact repair of the soft constraints, where there is one; canonical."""
+        return self.canonical(known, design)
+
+    def start(self, known: Any, control: str = "full") -> np.ndarray:
+        """Raw vector (B, n) of the start rule, a cheap closed form. Default: the middle of the box."""
+        return np.zeros((len(known), var.length(self.variables(control))))
+
+    # -- what an agent sees -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def observe_scene(self, known: Any) -> dict[str, np.ndarray]:
+        """Features of the scene, name -> (B, ...), O(1) by known channel statistics."""
+
+    def observe_design(self, known: Any, design: Any, metrics: Any) -> dict[str, np.ndarray]:
+        """Features of the current design from its metrics at `known`, name -> (B, ...)."""
+        return {}
+
+    def observe(self, known: Any, design: Any | None = None) -> np.ndarray:
+        """All features of scene and design, (B, n) float32 (the environment appends raw vector and time left)."""
+        features = self.observe_scene(known)
+        if design is not None:
+            features |= self.observe_design(known, design, self.evaluate(known, design))
+        return pack(features)
+
+    def observe_local(self, known: Any, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
+        """The local frame of the design `decode(raw)`: derivative of the penalised score (direction, log-norm).
+
+        Subclasses append alignments and Gram matrices.
+        """
+        _, gradient = self.score_gradient(known, raw, control, penalty)
+        norm = np.linalg.norm(gradient, axis=1, keepdims=True)
+        direction = gradient * (math.sqrt(gradient.shape[1]) / np.maximum(norm, 1e-30))
+        return {"direction": direction, "log_norm": np.log10(norm + 1e-6)}
+
+    # -- penalised score ----------------------------------------------------------------------------------------------------
+
+    def penalised(self, metrics: Metrics, penalty: float | None = None) -> Array:
+        """Score - penalty * cost, (B,)."""
+        return metrics.score - (self.default_penalty if penalty is None else penalty) * metrics.cost
+
+    def score_gradient(
+        self, known: Any, raw: np.ndarray, control: str = "full", penalty: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Penalised score (B,) of `decode(raw)` at `known` and its derivative (B, n) with respect to `raw`.
+
+        This general form differentiates the torch form of decode and evaluate; a system may supply a numpy adjoint.
+
+        Raises:
+            ImportError: torch is not installed.
+        """
+        try:
+            import torch
+        except ImportError as error:
+            raise ImportError("gradients of the metrics need torch: pip install 'ris_gym[agents]'") from error
+        scene = known.to_torch()
+        u = torch.tensor(np.asarray(raw), requires_grad=True)
+        value = self.penalised(self.evaluate(scene, self.decode(scene, u, control)), penalty)
+        (gradient,) = torch.autograd.grad(value.sum(), u)
+        return to_numpy(value), np.nan_to_num(to_numpy(gradient), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def pack(features: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Flatten features (B, ...) and join them, float32 (B, n)."""
+    parts = [np.asarray(value, np.float32).reshape(len(value), -1) for value in features.values()]
+    return np.concatenate(parts, axis=1)
+
+
+def decibel(value: Array, floor: Array | float) -> Array:
+    """`10 log10(max(value, floor))`."""
+    xp = namespace(value)
+    if not hasattr(floor, "shape"):
+        floor = xp.full_like(value, floor)
+    return 10.0 * xp.log10(xp.maximum(value, floor))
+
+
+def minimum_margin(margins: Mapping[str, Array]) -> Array:
+    """Smallest margin of each scene, (B,)."""
+    joined = list(margins.values())
+    xp = namespace(*joined)
+    return xp.min(xp.concat(joined, axis=1), axis=1)
+
+
+def check_control(system: System, control: str) -> None:
+    """Raise ValueError unless `control` is one that the system offers."""
+    if control not in system.controls:
+        raise ValueError(f"control must be one of {system.controls} for {system.name}, got {control!r}")
+
+
+def check_raw(system: System, known: Batch, raw: Array, control: str) -> None:
+    """Raise ValueError unless `raw` has shape (batch, n) for this control."""
+    check_control(system, control)
+    expected = (len(known), var.length(system.variables(control)))
+    if tuple(raw.shape) != expected:
+        raise ValueError(f"raw must have shape {expected} for control={control!r}, got {tuple(raw.shape)}")
+
+
+__all__ = [
+    "FADING", "FEASIBLE_MARGIN", "ONE_SHOT", "REFINE", "Episode", "Metrics", "System", "check_control", "check_raw", "constant",
+    "decibel", "minimum_margin", "pack",
+]  # fmt: skip

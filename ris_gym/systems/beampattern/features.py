@@ -1,0 +1,75 @@
+"""What an agent sees of `beampattern` (model page, section 12). numpy; every feature is O(1) by known channel statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ris_gym.arrays import abs2
+from ris_gym.systems.beampattern import beams as rules
+from ris_gym.systems.beampattern.records import BeampatternDesign, BeampatternMetrics, BeampatternScene
+
+if TYPE_CHECKING:
+    from ris_gym.systems.beampattern.system import Beampattern
+
+
+def without_los(scene: BeampatternScene) -> BeampatternScene:
+    """Only what metrics need: channels and reference."""
+    return BeampatternScene(
+        bs_ris=scene.bs_ris, ris_user=scene.ris_user, bs_user=scene.bs_user, reference=scene.reference
+    )
+
+
+def amplitude(system: Beampattern, scene: BeampatternScene, link: str) -> np.ndarray:
+    """Amplitude that normalises a link: nominal, or the file's; broadcastable to (B, rows, columns)."""
+    if scene.reference is None:
+        return np.asarray(system.path_amplitudes[link])
+    return np.asarray(scene.reference[f"rho_{link}"])[:, None, None]
+
+
+def scene(system: Beampattern, known: BeampatternScene) -> dict[str, np.ndarray]:
+    """`G / rho_1`, `h_r / rho_2`, unit `h_d` times sqrt(M) (real, then imaginary parts) and the level of `h_d`."""
+    norm = np.linalg.norm(known.bs_user, axis=-1, keepdims=True)
+    out = {}
+    for name, array in (
+        ("bs_ris", known.bs_ris / amplitude(system, known, "bs_ris").astype(known.bs_ris.real.dtype)),
+        ("ris_user", known.ris_user / amplitude(system, known, "ris_user").astype(known.bs_ris.real.dtype)),
+        ("bs_user", np.sqrt(np.float32(system.num_antennas)) * known.bs_user / norm),
+    ):
+        packed = np.empty((len(array), 2, *array.shape[1:]), np.float32)
+        packed[:, 0], packed[:, 1] = array.real, array.imag
+        out[name] = packed
+    power = norm[..., 0] ** 2 / (system.num_antennas * amplitude(system, known, "bs_user")[..., 0] ** 2) if (
+        known.reference is not None
+    ) else norm[..., 0] ** 2 / (system.num_antennas * system.path_amplitudes["bs_user"] ** 2)
+    out["bs_user_level"] = np.log10(np.maximum(power, 1e-30))
+    return out
+
+
+def design(system: Beampattern, known: BeampatternScene, metrics: BeampatternMetrics) -> dict[str, np.ndarray]:
+    """Gains over `p_ref` in dB / 10 (floored at -6) and margins / 10."""
+    reference = np.asarray(system.reference_dbm(known)).reshape(-1, 1)
+    return {"gains": (metrics.gains_dbm - reference) / 10.0, "margins": metrics.margins["sinr"] / 10.0}
+
+
+def local(system: Beampattern, known: BeampatternScene, current: BeampatternDesign) -> dict[str, np.ndarray]:
+    """Alignments per element with every user's and target's total path, and the Gram matrix of the effective channels.
+
+    `alignment` (B, 2, K + L, N): real and imaginary part of `sum_m conj(H_km) h_r,kn^* v_n G_nm`, over its rms in the scene.
+    `gram` (B, 2, pairs): upper triangle of the unit rows' products, real and imaginary part (diagonal left out).
+    """
+    v = current.coefficients
+    h, a = rules.effective_rows(system, np, known, v)
+    rows = np.concatenate([h, a], axis=1)
+    steering = np.broadcast_to(system.steering.astype(v.dtype), (len(v), *system.steering.shape))
+    own = np.concatenate([known.ris_user, steering], axis=1).conj() * v[:, None, :]
+    aligned = own * (rows.conj() @ np.swapaxes(known.bs_ris, 1, 2))
+    aligned = aligned / np.maximum(np.sqrt(np.mean(abs2(np, aligned), axis=(1, 2), keepdims=True)), 1e-30)
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-30)
+    upper = np.triu_indices(rows.shape[1], 1)
+    gram = (unit @ np.conj(np.swapaxes(unit, 1, 2)))[:, upper[0], upper[1]]
+    return {
+        "alignment": np.stack([aligned.real, aligned.imag], axis=1),
+        "gram": np.stack([gram.real, gram.imag], axis=1),
+    }

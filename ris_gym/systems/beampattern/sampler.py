@@ -1,0 +1,174 @@
+"""Scenes of `beampattern`: sampling, fading, loading (model page, sections 2 and 12). numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ris_gym import channels
+from ris_gym.geometry import direction_cosine, disc, distance, steering_vector
+from ris_gym.systems.beampattern.records import BeampatternScene
+
+if TYPE_CHECKING:
+    from ris_gym.systems.beampattern.system import Beampattern
+
+LINKS = ("bs_ris", "ris_user", "bs_user")
+
+
+def nominal_amplitudes(system: Beampattern) -> dict[str, float]:
+    """Path-loss amplitudes at the nominal positions."""
+    ends = {"bs": system.bs_position_m, "ris": system.ris_position_m, "user": system.user_position_m}
+    out = {}
+    for link in LINKS:
+        a, b = link.split("_")
+        gap = distance(np.array(ends[a]), np.array(ends[b]))
+        out[link] = float(channels.path_amplitude(gap, getattr(system, f"exponent_{link}"), system.path_loss_1m_db))
+    return out
+
+
+@lru_cache(maxsize=32)
+def _los_bs_ris(system: Beampattern, dtype: str) -> np.ndarray:
+    """Line-of-sight part of `G`, weight included, (N, M)."""
+    bs, ris = np.array(system.bs_position_m), np.array(system.ris_position_m)
+    arrival = steering_vector(system.num_elements, direction_cosine(ris, bs, axis=0), system.spacing)
+    departure = steering_vector(system.num_antennas, direction_cosine(bs, ris, axis=1), system.spacing)
+    weight = 1.0 if system.los_bs_ris else channels.rician_weights(system.rician_db)[0]
+    return (system.path_amplitudes["bs_ris"] * weight * np.outer(arrival, departure.conj())).astype(dtype)
+
+
+def _user_geometry(system: Beampattern, users_m: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For positions (..., 2): line-of-sight part of `h_r` (..., N), amplitude of `h_r` (...), amplitude of `h_d` (...)."""
+    bs, ris = np.array(system.bs_position_m), np.array(system.ris_position_m)
+    rho_r = channels.path_amplitude(distance(ris, users_m), system.exponent_ris_user, system.path_loss_1m_db)
+    rho_d = channels.path_amplitude(distance(bs, users_m), system.exponent_bs_user, system.path_loss_1m_db)
+    response = steering_vector(system.num_elements, direction_cosine(ris, users_m, axis=0), system.spacing)
+    weight = channels.rician_weights(system.rician_db)[0]
+    real = np.float32 if dtype == "complex64" else np.float64
+    return (rho_r[..., None] * weight * response).astype(dtype), rho_r.astype(real), rho_d.astype(real)
+
+
+@lru_cache(maxsize=32)
+def _fixed_user(system: Beampattern, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    users = np.broadcast_to(np.array(system.user_position_m), (system.num_users, 2))
+    return _user_geometry(system, users, dtype)
+
+
+def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error: float, dtype: str) -> BeampatternScene:
+    """Draw scenes. One flat block of normals serves all links, in the precision of `dtype`."""
+    if dtype not in ("complex64", "complex128"):
+        raise ValueError(f"dtype must be 'complex64' or 'complex128', got {dtype!r}")
+    m, n, k = system.num_antennas, system.num_elements, system.num_users
+    real = np.float32 if dtype == "complex64" else np.float64
+    scattered = channels.rician_weights(system.rician_db)[1]
+    rho = system.path_amplitudes["bs_ris"]
+    if system.user_radius_m > 0.0:
+        users = disc(rng.random((batch, k, 2)), np.array(system.user_position_m), system.user_radius_m)
+        los_user, rho_r, rho_d = _user_geometry(system, users, dtype)
+    else:
+        users = np.broadcast_to(np.array(system.user_position_m), (batch, k, 2))
+        los_user, rho_r, rho_d = (np.broadcast_to(a, (batch, *a.shape)) for a in _fixed_user(system, dtype))
+    scale_g = 0.0 if system.los_bs_ris else rho * scattered
+    normals = rng.standard_normal(batch * (2 * (n * m + k * n + k * m) + k), dtype=real)
+    parts, start = [], 0
+    for rows, columns in ((n, m), (k, n), (k, m)):
+        stop = start + 2 * batch * rows * columns
+        parts.append(channels.complex_normals(normals[start:stop]).reshape(batch, rows, columns))
+        start = stop
+    los_g = np.broadcast_to(_los_bs_ris(system, dtype), (batch, n, m))
+    bs_ris, ris_user, bs_user = parts
+    bs_ris *= real(scale_g)
+    bs_ris += los_g
+    scale_r = (rho_r * real(scattered)).astype(real)
+    ris_user *= scale_r[..., None]
+    ris_user += los_user
+    shadowing = normals[start:].reshape(batch, k)
+    scale_d = (rho_d * 10.0 ** (real(system.shadowing_db / 20.0) * shadowing)).astype(real)
+    bs_user *= scale_d[..., None]
+    scene = BeampatternScene(
+        bs_ris=bs_ris,
+        ris_user=ris_user,
+        bs_user=bs_user,
+        bs_position=np.broadcast_to(np.array(system.bs_position_m), (batch, 2)),
+        ris_position=np.broadcast_to(np.array(system.ris_position_m), (batch, 2)),
+        user_position=users,
+        bs_ris_los=los_g,
+        ris_user_los=los_user,
+        bs_ris_scale=np.full(batch, scale_g, real),
+        ris_user_scale=scale_r,
+        bs_user_scale=scale_d,
+    )
+    return with_estimates(scene, rng, csi_error)
+
+
+def with_estimates(scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:
+    """Draw new estimates (none for `csi_error` 0); rms over one scene for `bs_ris`, per user for the others."""
+    if csi_error == 0.0:
+        return scene.replace(bs_ris_estimate=None, ris_user_estimate=None, bs_user_estimate=None)
+    return scene.replace(
+        bs_ris_estimate=channels.estimate(rng, scene.bs_ris, csi_error, (1, 2)),
+        ris_user_estimate=channels.estimate(rng, scene.ris_user, csi_error, (2,)),
+        bs_user_estimate=channels.estimate(rng, scene.bs_user, csi_error, (2,)),
+    )
+
+
+def advance(
+    system: Beampattern, scene: BeampatternScene, rng: np.random.Generator, correlation: float, csi_error: float
+) -> BeampatternScene:
+    """Gauss-Markov step of the scattered parts. A scene without scales counts as all scattered with its own rms."""
+    if scene.bs_ris_scale is None:
+        scene = scene.replace(
+            bs_ris_scale=channels.rms(scene.bs_ris, (1, 2))[:, 0, 0],
+            ris_user_scale=channels.rms(scene.ris_user, (2,))[..., 0],
+            bs_user_scale=channels.rms(scene.bs_user, (2,))[..., 0],
+        )
+    moved = scene.replace(
+        bs_ris=channels.evolve(rng, scene.bs_ris, scene.bs_ris_los, scene.bs_ris_scale[:, None, None], correlation),
+        ris_user=channels.evolve(rng, scene.ris_user, scene.ris_user_los, scene.ris_user_scale[..., None], correlation),
+        bs_user=channels.evolve(rng, scene.bs_user, None, scene.bs_user_scale[..., None], correlation),
+    )
+    return with_estimates(moved, rng, csi_error)
+
+
+def check_scene(system: Beampattern, arrays: Mapping[str, np.ndarray]) -> BeampatternScene:
+    """Build a scene from loaded arrays after checking names, shapes, finiteness and power."""
+    m, n, k = system.num_antennas, system.num_elements, system.num_users
+    shapes: dict[str, tuple[int, ...]] = {"bs_ris": (n, m), "ris_user": (k, n), "bs_user": (k, m)}
+    optional = {f"{link}_estimate": shapes[link] for link in LINKS} | {
+        "bs_ris_los": (n, m), "ris_user_los": (k, n), "bs_ris_scale": (), "ris_user_scale": (k,), "bs_user_scale": (k,),
+        "bs_position": (2,), "ris_position": (2,), "user_position": (k, 2),
+        "reference/rho_bs_ris": (), "reference/rho_ris_user": (), "reference/rho_bs_user": (),
+    }  # fmt: skip
+    if missing := [name for name in LINKS if name not in arrays]:
+        raise ValueError(f"array {missing[0]!r} is missing; needed: {', '.join(LINKS)}")
+    if foreign := [name for name in arrays if name not in shapes | optional]:
+        raise ValueError(f"array {foreign[0]!r} is not one of this system's: {', '.join(shapes | optional)}")
+    batch = arrays["bs_ris"].shape[:1]
+    if batch in ((), (0,)):
+        raise ValueError(f"array 'bs_ris' must have shape (batch, {n}, {m}) with batch >= 1, got {arrays['bs_ris'].shape}")
+    out: dict[str, Any] = {}
+    for name, array in arrays.items():
+        expected = batch + (shapes | optional)[name]
+        if array.shape != expected:
+            raise ValueError(f"array {name!r} must have shape {expected}, got {array.shape}")
+        if array.dtype.kind not in "fciu" or not np.all(np.isfinite(array)):
+            raise ValueError(f"array {name!r} must hold finite numbers")
+        whole = name.removesuffix("_estimate").removesuffix("_los") in LINKS
+        if not whole and array.dtype.kind == "c":
+            raise ValueError(f"array {name!r} must be real, got {array.dtype}")
+        out[name] = array.astype(np.complex128 if whole else np.float64)
+    for link in LINKS:
+        if not np.all(np.any(out[link] != 0, axis=(1, 2))):
+            raise ValueError(f"array {link!r} must not be all zero in any scene")
+    for group in ((f"{link}_estimate" for link in LINKS), (f"{link}_scale" for link in LINKS), ("bs_position", "ris_position", "user_position")):
+        names = list(group)
+        if 0 < sum(name in out for name in names) < len(names):
+            raise ValueError(f"arrays {names} must be given all or none")
+    reference = {f"rho_{link}": out.pop(f"reference/rho_{link}", None) for link in LINKS}
+    if any(value is None for value in reference.values()):
+        sampled = "bs_ris_scale" in out and "bs_position" in out
+        file_rms = {f"rho_{link}": np.full(batch, channels.rms(out[link], (0, 1, 2)).item()) for link in LINKS}
+        reference = {} if sampled else file_rms
+    return BeampatternScene(**out, reference=reference or None)

@@ -17,7 +17,8 @@ import numpy as np
 
 __all__ = ["FeatureMap", "TokenGroup", "build_feature_map", "variable_dicts"]
 
-PER_ACTION = ("gradient", "raw")
+GRADIENT, RAW = "direction", "raw"
+PER_ACTION = (GRADIENT, RAW)
 """Layout entries of the length of the raw action vector, cut by variable."""
 
 
@@ -127,11 +128,11 @@ def build_feature_map(
         inputs: list[np.ndarray] = list(tokens_of.get(kind, []))
         for name, (start, _, _) in per_action.items():
             for v, index in owned if kind != "entry" else []:
-                if not (name == "raw" and v.kind == "phase" and not raw_phases):
+                if not (name == RAW and v.kind == "phase" and not raw_phases):
                     inputs.append(start + index)
             if kind == "entry":
                 inputs.append(start + outputs)
-        gradients = per_action["gradient"][0] + outputs if "gradient" in per_action else None
+        gradients = per_action[GRADIENT][0] + outputs if GRADIENT in per_action else None
         width = np.concatenate(inputs, axis=1) if inputs else np.empty((len(outputs), 0), np.int64)
         groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), gradients))
         if kind != "entry" and counts[kind] != len(outputs):  # pragma: no cover - guarded by construction

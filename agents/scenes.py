@@ -58,7 +58,7 @@ def frozen_scenes(system: Any, split: str = "test", count: int = 100, csi_error:
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     scene = system.sample(generator(split, seed), batch=count, csi_error=csi_error)
-    name = f"{system.to_dict().get('name', type(system).__name__.lower())}/{split}-v1"
+    name = f"{system.name}/{split}-v1"
     return FrozenScenes(scene, name, split, seed, scene_hash(scene))
 
 

@@ -1,0 +1,338 @@
+"""`compare`: policies on the same frozen scenes, with paired bootstrap intervals.
+
+A policy answers from what may be known (`system.known(scene)`); its design is then projected and evaluated on the truth, for
+every policy by the same code. Headline: the mean penalised score over all scenes that are not certified infeasible.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.artefact import is_artefact, versions
+from agents.scenes import FrozenScenes, frozen_scenes, generator, scene_hash
+from agents.stats import estimate, paired_difference
+
+__all__ = ["Result", "Table", "compare", "resolve", "run_policy"]
+
+VIOLATION_DB, VIOLATION_BIT = 0.05, 0.01
+CHUNK = 20
+"""Scenes per call of a policy: fixed, since the random numbers of a call depend on it."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """One policy on all scenes; arrays are (scenes,).
+
+    Args:
+        objective: in the system's unit, on the truth; score: penalised score on the truth.
+        margin: smallest margin over all constraints (dB or bit/s/Hz); violated: whether any margin is below the tolerance.
+        seconds: wall time per scene, in batches of `CHUNK`; seconds_single: wall times of decisions at batch 1.
+    """
+
+    name: str
+    privileged: bool
+    objective: np.ndarray
+    score: np.ndarray
+    margin: np.ndarray
+    violated: np.ndarray
+    seconds: float
+    seconds_single: np.ndarray
+    status: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A comparison: `rows` for people (one dict per policy), `results` and `bound` per scene, and what identifies it."""
+
+    rows: list[dict[str, Any]]
+    results: list[Result]
+    bound: np.ndarray
+    bound_status: list[str]
+    meta: dict[str, Any]
+
+    def row(self, name: str) -> dict[str, Any]:
+        """The row of a policy. Raises KeyError for a policy that is not in the table."""
+        for row in self.rows:
+            if row["policy"] == name:
+                return row
+        raise KeyError(f"no policy {name!r} in the table; policies: {[row['policy'] for row in self.rows]}")
+
+    def __str__(self) -> str:
+        from agents.report import text
+
+        return text(self)
+
+    def save(self, folder: str | os.PathLike[str], name: str = "comparison") -> list[Path]:
+        """Write `<name>.csv`, `.json` (with every scene's values) and `.png`, each atomically."""
+        from agents.report import save
+
+        return save(self, Path(folder), name)
+
+
+def compare(
+    system: Any,
+    policies: Sequence[Any] | Mapping[str, Any],
+    scenes: Any = None,
+    penalty: float | None = None,
+    seed: int = 0,
+    *,
+    reference: str = "ao",
+    bound: bool = True,
+    single: int = 5,
+    progress: Progress | None = None,
+) -> Table:
+    """Compare policies on the same scenes.
+
+    Args:
+        system: a system, or the name of one.
+        policies: names of baselines, paths of agents, objects with `solve(known, rng)`, callables `(known, rng) -> design`;
+            a mapping gives them names.
+        scenes: a scene, a `FrozenScenes`, the path of an npz, a number of frozen test scenes, or None (100 of them).
+        penalty: reward = score - penalty * cost (None: the system's default).
+        seed: of the policies' own random numbers (the scenes are fixed).
+        reference: policy that gaps are taken to; absent from `policies`, there is no such gap.
+        bound: whether to compute the certified bound.
+        single: number of scenes at which decision time at batch 1 is measured.
+
+    Raises:
+        ValueError: an argument does not fit; the message names it.
+    """
+    import ris_gym
+
+    if isinstance(system, str):
+        system = ris_gym.systems.make(system)
+    frozen = _scenes(system, scenes)
+    penalty = float(system.default_penalty if penalty is None else penalty)
+    named = _named(system, policies, penalty)
+    report = progress or (lambda what, done, total: None)
+    results = [run_policy(system, name, p, frozen.scene, penalty, seed, single, report) for name, p in named.items()]
+    value, status = np.full(len(frozen), np.nan), ["unknown"] * len(frozen)
+    if bound:
+        value, status = _bound(system, frozen.scene, report)
+    meta = {
+        "system": system.to_dict(),
+        "unit": system.unit,
+        "sense": system.sense,
+        "penalty": penalty,
+        "seed": seed,
+        "reference": reference,
+        "scenes": frozen.describe(),
+        "violation_tolerance": {"dB": VIOLATION_DB, "bit/s/Hz": VIOLATION_BIT},
+        "versions": versions(),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+        },
+    }
+    rows, counts = _summarise(results, value, np.asarray(status), system.sense, reference)
+    return Table(rows=rows, results=results, bound=value, bound_status=list(status), meta={**meta, "counts": counts})
+
+
+def run_policy(
+    system: Any,
+    name: str,
+    policy: Any,
+    scene: Any,
+    penalty: float,
+    seed: int = 0,
+    single: int = 5,
+    progress: Progress = lambda what, done, total: None,
+) -> Result:
+    """Let one policy answer for every scene and evaluate its designs on the truth."""
+    total, key = len(scene), zlib.crc32(name.encode())
+    known = system.known(scene)
+    parts, statuses, seconds = [], [], 0.0
+    single_seconds = []
+    for i in range(min(single, total) + 1 if single else 0):
+        began = time.perf_counter()
+        _answer(name, policy, known[max(0, i - 1)], generator("policy", seed, key, 1, i))
+        single_seconds.append(time.perf_counter() - began)
+    for start in range(0, total, CHUNK):
+        progress(name, start, total)
+        index = np.arange(start, min(total, start + CHUNK))
+        began = time.perf_counter()
+        design, status = _answer(name, policy, known[index], generator("policy", seed, key, 0, start))
+        seconds += time.perf_counter() - began
+        statuses += status
+        try:
+            truth = scene[index]
+            metrics = system.evaluate(truth, system.project(truth, design))
+        except Exception as error:
+            raise ValueError(f"policy {name!r} answered with a design that cannot be evaluated: {error}") from error
+        if len(metrics.objective) != len(index):
+            raise ValueError(f"policy {name!r} answered {len(metrics.objective)} designs for {len(index)} scenes")
+        parts.append(_judge(system, metrics, penalty))
+    progress(name, total, total)
+    joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+    return Result(
+        name=name,
+        privileged=bool(getattr(policy, "privileged", False)),
+        seconds=seconds / total,
+        seconds_single=np.asarray(single_seconds[1:]),
+        status={s: statuses.count(s) for s in sorted(set(statuses))},
+        **joined,
+    )
+
+
+def _answer(name: str, policy: Any, known: Any, rng: np.random.Generator) -> tuple[Any, list[str]]:
+    try:
+        answer = policy.solve(known, rng) if hasattr(policy, "solve") else policy(known, rng)
+    except Exception as error:
+        raise RuntimeError(f"policy {name!r} failed: {type(error).__name__}: {error}") from error
+    if hasattr(answer, "design"):
+        return answer.design, [str(s) for s in np.atleast_1d(answer.status)]
+    return answer, []
+
+
+def _judge(system: Any, metrics: Any, penalty: float) -> dict[str, np.ndarray]:
+    score = np.asarray(system.penalised(metrics, penalty), float)
+    margin, violated = np.full(len(score), np.inf), np.zeros(len(score), bool)
+    for name, values in metrics.margins.items():
+        lowest = np.asarray(values, float).reshape(len(score), -1).min(axis=1, initial=np.inf)
+        margin = np.minimum(margin, lowest)
+        violated |= lowest < -(VIOLATION_BIT if "rate" in name else VIOLATION_DB)
+    return {"objective": np.asarray(metrics.objective, float), "score": score, "margin": margin, "violated": violated}
+
+
+def _bound(system: Any, scene: Any, progress: Progress) -> tuple[np.ndarray, list[str]]:
+    import baselines
+
+    values, statuses = [], []
+    for start in range(0, len(scene), CHUNK):
+        progress("bound", start, len(scene))
+        part = scene[np.arange(start, min(len(scene), start + CHUNK))]
+        found = baselines.bound(system, part)
+        values.append(np.broadcast_to(np.asarray(found.value, float), len(part)))
+        statuses += [str(s) for s in np.broadcast_to(np.asarray(found.status), len(part))]
+    progress("bound", len(scene), len(scene))
+    status = np.asarray(statuses)
+    return np.where(status == "certified", np.concatenate(values), np.nan), statuses
+
+
+def _summarise(
+    results: Iterable[Result], bound: np.ndarray, status: np.ndarray, sense: int, reference: str
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    results = list(results)
+    counted = status != "infeasible"
+    by_name = {result.name: result for result in results}
+    serving = [r for r in results if np.mean(r.violated[counted]) <= 0.5] if counted.any() else []
+    common = counted & ~np.any([r.violated for r in serving], axis=0) if serving else np.zeros_like(counted)
+    ao, random = by_name.get(reference), by_name.get("random")
+    rows = []
+    for result in results:
+        served = counted & ~result.violated
+        row: dict[str, Any] = {"policy": result.name, "privileged": result.privileged}
+
+        def put(name: str, found: Any, row: dict[str, Any] = row) -> None:
+            row.update({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high})
+            row[f"{name}_count"] = found.count
+
+        put("score", estimate(result.score[counted]))
+        put("score_iqm", estimate(result.score[counted], iqm=True))
+        put("objective", estimate(result.objective[served]))
+        put("objective_common", estimate(result.objective[common] if result in serving else np.empty(0)))
+        put("score_minus_reference", _against(ao, result, counted))
+        both = served & ~ao.violated if ao else np.zeros_like(served)
+        put("gap_to_reference", estimate(sense * (ao.objective - result.objective)[both] if ao else np.empty(0)))
+        gap = np.where(served, sense * (bound - result.objective), np.nan)
+        put("gap_to_bound", estimate(gap))
+        put("gap_to_bound_iqm", estimate(gap, iqm=True))
+        row["violation_rate"] = float(np.mean(result.violated[counted])) if counted.any() else np.nan
+        row["margin_min"] = float(np.min(result.margin))
+        row["normalised"] = _normalised(result, ao, random, counted)
+        singles = result.seconds_single
+        row["seconds_single"] = float(np.median(singles)) if singles.size else np.nan
+        row["seconds_single_p95"] = float(np.percentile(singles, 95)) if singles.size else np.nan
+        row["seconds_per_scene"] = result.seconds
+        row["status"] = " ".join(f"{key}:{value}" for key, value in result.status.items())
+        rows.append(row)
+    counts = {
+        "scenes": len(status),
+        "certified_infeasible": int(np.sum(~counted)),
+        "bound_certified": int(np.sum(status == "certified")),
+        "common": int(np.sum(common)),
+    }
+    return rows, counts
+
+
+def _against(ao: Result | None, result: Result, counted: np.ndarray) -> Any:
+    if ao is None:
+        return estimate(np.empty(0))
+    return paired_difference(result.score[counted], ao.score[counted])
+
+
+def _normalised(result: Result, ao: Result | None, random: Result | None, counted: np.ndarray) -> float:
+    """(score - random) / (ao - random), means over the counted scenes: 0 is a random design and 1 is AO."""
+    if ao is None or random is None or not counted.any():
+        return float("nan")
+    low, high, mine = (float(np.mean(r.score[counted])) for r in (random, ao, result))
+    return (mine - low) / (high - low) if high > low else float("nan")
+
+
+def _scenes(system: Any, scenes: Any) -> FrozenScenes:
+    import ris_gym
+
+    if scenes is None or isinstance(scenes, (int, np.integer)):
+        return frozen_scenes(system, "test", 100 if scenes is None else int(scenes))
+    if isinstance(scenes, FrozenScenes):
+        return scenes
+    if isinstance(scenes, (str, os.PathLike)):
+        scene = ris_gym.load_scenes(scenes, system)[1]
+        return FrozenScenes(scene, os.path.basename(os.fspath(scenes)), "test", None, scene_hash(scene))
+    if not isinstance(scenes, system.scene):
+        raise ValueError(f"scenes must be a {system.scene.__name__}, a path, a number or None, got {type(scenes).__name__}")
+    if not len(scenes):
+        raise ValueError("scenes must hold at least one scene")
+    return FrozenScenes(scenes, "given", "test", None, scene_hash(scenes))
+
+
+def _named(system: Any, policies: Any, penalty: float) -> dict[str, Any]:
+    if isinstance(policies, (str, bytes)) or not isinstance(policies, (Mapping, Iterable)):
+        raise ValueError(f"policies must be a sequence or a mapping of policies, got {policies!r}")
+    pairs = list(policies.items()) if isinstance(policies, Mapping) else [(None, policy) for policy in policies]
+    named: dict[str, Any] = {}
+    for name, policy in pairs:
+        own, resolved = resolve(system, policy, penalty)
+        name = own if name is None else str(name)
+        if name in named:
+            raise ValueError(f"policies: two are named {name!r}; give a mapping with names of your own")
+        named[name] = resolved
+    if not named:
+        raise ValueError("policies must hold at least one policy")
+    return named
+
+
+def resolve(system: Any, policy: Any, penalty: float | None = None) -> tuple[str, Any]:
+    """`(name, policy)` of a baseline's name, an agent's path, a policy object or a callable.
+
+    Raises:
+        ValueError: it is none of them; the message lists the baselines.
+    """
+    import baselines
+
+    if isinstance(policy, (str, os.PathLike)):
+        known = list(baselines.names(system))
+        if policy in known:
+            return str(policy), baselines.make(str(policy), system, penalty=penalty)
+        if os.path.isdir(policy) or is_artefact(policy):
+            from agents.policy import load
+
+            agent = load(policy, system=system, penalty=penalty)
+            return agent.name, agent
+        raise ValueError(f"policies: {os.fspath(policy)!r} is neither a baseline {known} nor the folder of an agent")
+    if hasattr(policy, "solve") or callable(policy):
+        name = getattr(policy, "name", None) or getattr(policy, "__name__", None) or type(policy).__name__
+        return str(name), policy
+    raise ValueError(f"policies: {policy!r} is not a name, a path, or a callable (known, rng) -> design")

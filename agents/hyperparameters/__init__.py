@@ -1,0 +1,128 @@
+"""Hyperparameters: typed records, and one YAML file per environment over `default.yaml`.
+
+`load("beampattern")` reads `default.yaml`, then `beampattern.yaml` over it. Values in these files were chosen on
+validation scenes only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import resources
+from typing import Any, Literal
+
+__all__ = ["EnvSettings", "Hyperparameters", "Network", "PPOSettings", "load"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOSettings:
+    """Proximal policy optimisation (Stable-Baselines3)."""
+
+    num_envs: int = 128
+    """Parallel scenes."""
+    n_steps: int = 16
+    """Steps of every scene between two updates; best a multiple of the horizon."""
+    batch_size: int = 512
+    n_epochs: int = 4
+    learning_rate: float = 1e-3
+    """At the start; decays linearly over the budget to `final_learning_rate`."""
+    final_learning_rate: float = 1e-5
+    gamma: float = 0.9
+    """Discount; low, because the reward is the improvement itself."""
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    log_std_init: float = -1.5
+    """Logarithm of the first standard deviation of the actions."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_envs", "n_steps", "batch_size", "n_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ppo.{name} must be at least 1, got {getattr(self, name)}")
+        if self.num_envs * self.n_steps < 2:
+            raise ValueError("ppo.num_envs * ppo.n_steps must be at least 2")
+        if not self.learning_rate > 0.0:
+            raise ValueError(f"ppo.learning_rate must be positive, got {self.learning_rate}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The actor and the critic, see `agents.networks`."""
+
+    kind: Literal["token", "flat"] = "token"
+    """`token`: shared over elements and antennas, for any number of them; `flat`: a plain multilayer perceptron."""
+    hidden: int = 64
+    """Width of the hidden layers."""
+    gradient_skip: float = 0.0
+    """First value of the learned factor with which the gradient is added to the action (token networks)."""
+    ignore: tuple[str, ...] = ()
+    """Parts of the observation that a token network does not see."""
+    raw_phases: bool = False
+    """Whether tokens see their raw phases."""
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
+
+    def spec(self) -> dict[str, Any]:
+        """The description that an artefact stores."""
+        spec = dataclasses.asdict(self) | {"ignore": list(self.ignore)}
+        if self.kind == "flat":
+            del spec["gradient_skip"]
+        return spec
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvSettings:
+    """Keywords of the environment; None leaves the environment's own default."""
+
+    episode: str = "refine"
+    control: str | None = None
+    observation: str | None = "local"
+    horizon: int | None = None
+    step_size: float | None = None
+    start: str | None = None
+    penalty: float | None = None
+    csi_error: float | None = None
+    dtype: str | None = None
+
+    def kwargs(self) -> dict[str, Any]:
+        """The keywords that are set."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameters:
+    """Everything that one YAML file may set."""
+
+    ppo: PPOSettings = dataclasses.field(default_factory=PPOSettings)
+    network: Network = dataclasses.field(default_factory=Network)
+    env: EnvSettings = dataclasses.field(default_factory=EnvSettings)
+
+
+def load(system: str) -> Hyperparameters:
+    """The hyperparameters of a system: `default.yaml` with `<system>.yaml` over it, if there is one."""
+    import yaml
+
+    sections: dict[str, dict[str, Any]] = {"ppo": {}, "network": {}, "env": {}}
+    for name in ("default.yaml", f"{system}.yaml"):
+        file = resources.files(__package__).joinpath(name)
+        if not file.is_file():
+            continue
+        for section, values in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).items():
+            if section not in sections:
+                raise ValueError(f"{name}: section {section!r} must be one of {sorted(sections)}")
+            sections[section].update(values or {})
+    return Hyperparameters(
+        _build(PPOSettings, sections["ppo"], system),
+        _build(Network, sections["network"], system),
+        _build(EnvSettings, sections["env"], system),
+    )
+
+
+def _build(cls: type, values: dict[str, Any], system: str) -> Any:
+    known = {field.name for field in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"hyperparameters of {system!r}: {cls.__name__} has no {unknown}; it has {sorted(known)}")
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,0 +1,209 @@
+"""A trained agent as a policy: `solve(known, rng)` like an optimiser, `bind(env)` to drive an environment."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents import artefact as store
+from agents.features import FeatureMap, build_feature_map, variable_dicts
+
+__all__ = ["Agent", "BoundAgent", "env_interface", "load", "make_vector_env"]
+
+
+def make_vector_env(system: Any, num_envs: int, kwargs: Mapping[str, Any], **more: Any) -> Any:
+    """The native vector environment of a system, unwrapped of nothing: `gymnasium.make_vec` with the system's fields."""
+    import gymnasium
+
+    import ris_gym
+
+    fields = {key: value for key, value in system.to_dict().items() if key != "system"}
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return gymnasium.make_vec(ris_gym.registry.get(system.name).id, num_envs=num_envs, **fields, **kwargs, **more)
+
+
+def env_interface(env: Any) -> dict[str, Any]:
+    """What an agent's network depends on: the layout of observation and action, JSON-able."""
+    core = env.unwrapped
+    layout = {name: [int(a), int(b), list(shape)] for name, (a, b, shape) in core.observation_layout.items()}
+    variables = variable_dicts(core.system.variables(core.control))
+    return {"observation_layout": layout, "variables": variables}
+
+
+def interface_features(interface: Mapping[str, Any], network: Mapping[str, Any]) -> FeatureMap:
+    """The feature map of an interface under a network description."""
+    return build_feature_map(
+        interface["variables"],
+        interface["observation_layout"],
+        ignore=tuple(network.get("ignore", ())),
+        raw_phases=bool(network.get("raw_phases", False)),
+    )
+
+
+class Agent:
+    """A trained actor and the refinement episode that it was trained in.
+
+    `solve` runs the episode on the given scenes with deterministic actions and returns the best iterate by the penalised
+    score at `known`, the start design included.
+
+    Args:
+        system: the system to act in.
+        actor: observation (B, n) -> mean action (torch).
+        env_kwargs: keywords of the environment, without scenes and system fields.
+        network: description of the actor.
+        name: shown in tables.
+        penalty: of the score that selects the best iterate; None: the one trained with.
+        steps: number of refinement steps; None: the horizon trained with.
+    """
+
+    privileged = False
+
+    def __init__(
+        self,
+        system: Any,
+        actor: Any,
+        env_kwargs: Mapping[str, Any],
+        network: Mapping[str, Any],
+        name: str = "agent",
+        penalty: float | None = None,
+        steps: int | None = None,
+    ) -> None:
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        self.system, self.actor, self.network, self.name = system, actor, dict(network), name
+        self.env_kwargs = dict(env_kwargs)
+        if steps is not None:
+            self.env_kwargs["horizon"] = steps
+        self.env_kwargs.pop("csi_error", None)
+        trained = self.env_kwargs.get("penalty")
+        self.penalty = penalty if penalty is not None else system.default_penalty if trained is None else trained
+        self._envs: dict[int, Any] = {}
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Deterministic actions (B, n) in [-1, 1] for observations (B, obs)."""
+        import torch
+
+        with torch.inference_mode():
+            action = self.actor(torch.as_tensor(np.ascontiguousarray(observation, np.float32)))
+        return np.clip(action.numpy(), -1.0, 1.0)
+
+    def solve(self, known: Any, rng: np.random.Generator) -> Any:
+        """Designs for the scenes of `known`, as a `baselines` Solution."""
+        from baselines.policy import Solution
+
+        began = time.perf_counter()
+        env = self._env(len(known))
+        core = env.unwrapped
+        observation, _ = env.reset(seed=int(rng.integers(2**31)), options={"scene": known})
+        best_raw = np.array(core.raw)
+        best = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
+        history = [np.asarray(core.metrics.objective, float)]
+        for _ in range(core.horizon):
+            observation, _, _, _, _ = env.step(self.act(observation))
+            value = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
+            better = value > best
+            best_raw[better], best = core.raw[better], np.where(better, value, best)
+            history.append(np.where(better, np.asarray(core.metrics.objective, float), history[-1]))
+        design = self.system.decode(known, best_raw.astype(np.float64), core.control)
+        metrics = self.system.evaluate(known, design)
+        return Solution(
+            design=design,
+            objective=np.asarray(metrics.objective, float),
+            feasible=np.asarray(metrics.feasible, bool),
+            status=np.full(len(known), "stopped"),
+            history=np.stack(history),
+            seconds=time.perf_counter() - began,
+        )
+
+    def bind(self, env: Any) -> Any:
+        """An object with `predict(observation, state, episode_start, deterministic)` for `env`.
+
+        In a refinement episode with the observation that the agent was trained on it is the actor itself; in any other
+        episode it solves once per scene.
+        """
+        core = env.unwrapped
+        if getattr(core, "episode", None) == "refine" and env_interface(env) == env_interface(self._env(1)):
+            return BoundAgent(self)
+        from baselines.binding import BoundPolicy
+
+        return BoundPolicy(self, env)
+
+    def _env(self, batch: int) -> Any:
+        if batch not in self._envs:
+            if len(self._envs) > 4:
+                self._envs.pop(next(iter(self._envs))).close()
+            self._envs[batch] = make_vector_env(self.system, batch, self.env_kwargs, autoreset_mode="Disabled")
+        return self._envs[batch]
+
+
+class BoundAgent:
+    """The actor behind the interface of a Stable-Baselines3 model."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    def predict(
+        self, observation: np.ndarray, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        """Actions for one observation (n,) or a batch (B, n)."""
+        observation = np.asarray(observation)
+        single = observation.ndim == 1
+        action = self.agent.act(observation[None] if single else observation)
+        return (action[0] if single else action), state
+
+
+def load(
+    path: str | os.PathLike[str], system: Any = None, penalty: float | None = None, steps: int | None = None
+) -> Agent:
+    """Load an agent from its folder (or the folder of its run). Nothing is unpickled.
+
+    Args:
+        path: the folder.
+        system: act in this system instead of the one trained in; a token network serves other numbers of elements.
+        penalty: of the score that selects the best iterate.
+        steps: number of refinement steps; None: as trained.
+
+    Raises:
+        ValueError: the folder is no agent, is damaged, or does not fit `system`; the message says where.
+    """
+    import torch
+
+    import ris_gym
+    from agents.networks import build_actor
+
+    stored = store.read(path)
+    folder = store.find(path)
+    trained = ris_gym.systems.from_dict(stored.system)
+    if system is None:
+        system = trained
+    elif system.name != trained.name:
+        raise ValueError(f"{folder}: trained for system {trained.name!r}, not for {system.name!r}")
+    kwargs = stored.env.get("kwargs", {})
+    if not isinstance(kwargs, dict) or {"scenes", "num_envs", "autoreset_mode"} & set(kwargs):
+        raise ValueError(f"{folder / store.DESCRIPTION}: env.kwargs must be keywords of the environment without scenes")
+    interface = stored.interface
+    if system != trained:
+        interface = env_interface(make_vector_env(system, 1, kwargs))
+    try:
+        features = interface_features(interface, stored.network)
+        actor = build_actor(stored.network, features)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / store.DESCRIPTION}: {error}") from None
+    weights = {key.removeprefix("actor."): value for key, value in stored.weights.items() if key.startswith("actor.")}
+    expected = {key: tuple(value.shape) for key, value in actor.state_dict().items()}
+    found = {key: value.shape for key, value in weights.items()}
+    if expected != found:
+        key = sorted({*expected.items()} ^ {*found.items()})[0][0]
+        hint = "" if system == trained else "; the agent was trained for other sizes"
+        raise ValueError(
+            f"{folder / store.WEIGHTS}: array 'actor.{key}' has shape {found.get(key)}, needed {expected.get(key)}{hint}"
+        )
+    actor.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
+    actor.eval()
+    name = str(stored.training.get("name") or Path(path).resolve().name)
+    return Agent(system, actor, kwargs, stored.network, name, penalty, steps)

@@ -102,7 +102,8 @@ class RunCallback(BaseCallback):
         if self._show:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=100.0, desc=self._title, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}")
+            layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}"
+            self._bar = tqdm(total=100.0, desc=self._title, bar_format=layout)
             self._update_bar()
 
     def _on_rollout_start(self) -> None:

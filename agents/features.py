@@ -98,8 +98,8 @@ def build_feature_map(
     for v in declared:
         index = position + np.arange(v.size).reshape(v.raw_shape)
         position += v.size
-        if v.owner == "surface" and elements in v.shape:
-            kind, axis = "element", v.raw_shape.index(elements, len(v.raw_shape) - len(v.shape))
+        if v.owner == "surface" and v.shape and v.shape[-1] == elements:
+            kind, axis = "element", len(v.raw_shape) - 1
         elif v.owner == "bs" and len(v.shape) == 2 and v.shape[0] == antennas:
             kind, axis = "antenna", len(v.raw_shape) - 2
         else:
@@ -114,9 +114,9 @@ def build_feature_map(
         if name in per_action:
             continue
         index = np.arange(start, stop).reshape(shape)
-        if elements in shape and members["element"]:
-            axis = shape.index(elements)
-            tokens_of["element"].append(np.moveaxis(index, axis, 0).reshape(elements, -1))
+        axis = _element_axis(name, shape, elements)
+        if axis is not None and members["element"]:
+            tokens_of["element"].append(np.moveaxis(index, axis, 0).reshape(shape[axis], -1))
         else:
             global_parts.append(index.reshape(-1))
 
@@ -140,6 +140,15 @@ def build_feature_map(
     everything = np.concatenate(global_parts) if global_parts else np.empty(0, np.int64)
     total = max((stop for _, stop, _ in layout.values()), default=0)
     return FeatureMap(tuple(groups), everything.astype(np.int64), int(total), action_size)
+
+
+def _element_axis(name: str, shape: tuple[int, ...], elements: int | None) -> int | None:
+    """The axis of the elements: the last one of their number, except in `bs_ris` (..., elements, antennas)."""
+    if elements is None or elements not in shape:
+        return None
+    if name.startswith("bs_ris") and len(shape) > 1:
+        return len(shape) - 2
+    return len(shape) - 1 - shape[::-1].index(elements)
 
 
 class _Variable:

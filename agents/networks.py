@@ -8,6 +8,7 @@ agent leaves the start design as it is, or ascends it, and training adds to that
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ __all__ = ["AgentPolicy", "FlatNetwork", "TokenNetwork", "build_actor"]
 def _mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
     """Linear layers with SiLU between them; `last_gain` scales the weights of the last layer."""
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(fan_in, fan_out)
         if i == len(sizes) - 2 and last_gain is not None:
             nn.init.orthogonal_(linear.weight, last_gain)
@@ -181,8 +182,7 @@ class AgentPolicy(ActorCriticPolicy):
         self, *args: Any, network: Mapping[str, Any], features: FeatureMap, log_std_init: float = -1.5, **kwargs: Any
     ) -> None:
         self._network, self._features = dict(network), features
-        kwargs["ortho_init"] = False
-        super().__init__(*args, log_std_init=log_std_init, **kwargs)
+        super().__init__(*args, **(kwargs | {"ortho_init": False, "log_std_init": log_std_init}))
 
     def _build_mlp_extractor(self) -> None:
         self.mlp_extractor = _Extractor(self._network, self._features)  # type: ignore[assignment]

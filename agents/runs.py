@@ -7,7 +7,7 @@ import datetime
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,19 @@ class Run:
             yield
 
 
-def open_run(root: str | os.PathLike[str], name: str | None, label: str, config: Mapping[str, Any]) -> Run:
+def open_run(
+    root: str | os.PathLike[str],
+    name: str | None,
+    label: str,
+    config: Mapping[str, Any],
+    complete: Callable[[Run], bool] = lambda run: run.finished,
+) -> Run:
     """The run to work in: a new one, or the unfinished one with the same configuration.
 
     Args:
         root: folder of all runs; name: of this run, or None to continue an unfinished run of the same configuration if there
-            is one, else to choose `<label>-<date>-<time>`; config: what defines the run (JSON).
+            is one, else to choose `<label>-<date>-<time>`; config: what defines the run (JSON); complete: whether
+            a run is over.
 
     Raises:
         ValueError: the named run is finished, or was started with another configuration; nothing is changed.
@@ -110,12 +117,12 @@ def open_run(root: str | os.PathLike[str], name: str | None, label: str, config:
         elif stored != wanted:
             different = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
             raise ValueError(f"name: run {str(run.folder)!r} was started with other values of {different}; choose another name")
-        elif run.finished:
+        elif complete(run):
             raise ValueError(f"name: run {str(run.folder)!r} is finished; choose another name or delete it")
     else:
         for folder in sorted(root.glob(f"{label}-*"), reverse=True):
             run = Run(folder)
-            if run.config() == wanted and not run.finished and not _busy(run):
+            if run.config() == wanted and not complete(run) and not _busy(run):
                 break
         else:
             stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -31,6 +31,13 @@ class FrozenScenes:
     def __len__(self) -> int:
         return len(self.scene)
 
+    def first(self, count: int) -> FrozenScenes:
+        """The first `count` of them (all, if there are fewer)."""
+        if count >= len(self):
+            return self
+        part = self.scene[np.arange(count)]
+        return dataclasses.replace(self, scene=part, sha256=scene_hash(part))
+
     def describe(self) -> dict[str, Any]:
         """What is stored in results."""
         return {"name": self.name, "split": self.split, "seed": self.seed, "count": len(self), "sha256": self.sha256}

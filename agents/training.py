@@ -8,7 +8,7 @@ the one of an uninterrupted run.
 from __future__ import annotations
 
 import dataclasses
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from agents.hyperparameters import EnvSettings, Hyperparameters, Network, PPOSettings
 from agents.hyperparameters import load as load_hyperparameters
+from agents.progress import Bars
 from agents.runs import Run, open_run
 from agents.scenes import FrozenScenes, frozen_scenes, generator, split_scenes
 
@@ -85,8 +86,10 @@ def scene_sets(system: Any, scenes: str | None, validation: int, csi_error: floa
     return dict(split_scenes(ris_gym.load_scenes(scenes, system)[1], scenes, validation=validation))
 
 
-def train(config: TrainConfig) -> TrainResult:
+def train(config: TrainConfig, complete: Callable[[Run], bool] = lambda run: run.finished) -> TrainResult:
     """Train an agent (see `TrainConfig`); resumes an interrupted run of the same configuration.
+
+    `complete` says which runs are over; a caller with work after the training keeps a run open until that is done too.
 
     Raises:
         ValueError: an argument does not fit; the message names it and no file is changed.
@@ -108,7 +111,7 @@ def train(config: TrainConfig) -> TrainResult:
         **{k: getattr(config, k) for k in ("minutes", "steps", "clock", "seed", "scenes", "validation_scenes", "reference")},
         "scene_sets": {name: None if part is None else part.describe() for name, part in sets.items()},
     }
-    run = open_run(config.folder, config.name, f"{system.name}-s{config.seed}", described)
+    run = open_run(config.folder, config.name, f"{system.name}-s{config.seed}", described, complete)
     with run.lock():
         return _Training(system, hyper, config, budget, run, env, env_kwargs, sets, penalty, described).execute()
 
@@ -189,10 +192,9 @@ class _Training:
 
         scenes = self.sets["validation"]
         assert scenes is not None
-        bar = _Bar(self.config.progress)
         cache = self.run.folder / "validation.npz"
-        validation = prepare(self.system, scenes, self.penalty, self.config.reference, cache, bar)
-        bar.close()
+        with Bars(self.config.progress) as bars:
+            validation = prepare(self.system, scenes, self.penalty, self.config.reference, cache, bars)
         self.model.set_logger(configure(str(self.run.folder / "tensorboard"), ["tensorboard"]))
         self.callback = RunCallback(
             self.budget,
@@ -286,29 +288,3 @@ class _Training:
         self.env.seed(words[2])
         self.model._last_obs = self.env.reset()
         self.model._last_episode_starts = np.ones(self.env.num_envs, dtype=bool)
-
-
-class _Bar:
-    """One progress bar after another."""
-
-    def __init__(self, show: bool) -> None:
-        self._show, self._bar, self._what = show, None, ""
-
-    _bar: Any
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if not self._show:
-            return
-        from tqdm import tqdm
-
-        if what != self._what:
-            self.close()
-            self._bar, self._what = tqdm(total=total, desc=f"{what:>18}", unit="scene"), what
-        self._bar.n = done
-        self._bar.refresh()
-
-    def close(self) -> None:
-        """End the bar."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar, self._what = None, ""

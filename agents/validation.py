@@ -1,4 +1,4 @@
-"""The fixed validation set of a run: what the reference algorithm and the bound reach on it, computed once, and the agent's gaps."""
+"""The fixed validation set of a run: what the reference and the bound reach on it (computed once), and the agent's gaps."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def prepare(
     cache: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Validation:
-    """Run the reference and the bound on the scenes, or read them from `cache` if it is of these scenes and this penalty."""
+    """Run the reference and the bound, or read them from `cache` if it is of these scenes and this penalty."""
     names = ("reference_score", "reference_objective", "bound", "counted")
     key = np.array([scenes.sha256, repr(penalty), str(reference)])
     if cache is not None and cache.exists():
@@ -89,7 +89,7 @@ def prepare(
                     system=system, scenes=scenes, penalty=penalty, reference=reference or "reference", **arrays
                 )
     nothing = np.full(len(scenes), np.nan)
-    arrays = {name: nothing for name in names} | {"counted": np.ones(len(scenes), bool)}
+    arrays = dict.fromkeys(names, nothing) | {"counted": np.ones(len(scenes), bool)}
     if reference is not None:
         import baselines
 

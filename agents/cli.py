@@ -1,0 +1,243 @@
+"""The command line `ris-gym`.
+
+    ris-gym list                                             environments, presets, policies, trained agents
+    ris-gym demo [SYSTEM] --minutes 3                        train an agent and compare it with the optimisers
+    ris-gym train [SYSTEM] --minutes 10 --ppo.num-envs 256   train an agent
+    ris-gym compare [SYSTEM] --policies ao random runs/NAME  compare policies on frozen scenes
+    ris-gym play [SYSTEM] --policy runs/NAME                 an episode as a GIF
+    ris-gym bench                                            throughput of the environments
+
+SYSTEM is a registered system (default beampattern); its parameters are flags such as --system.num-elements 64, over the values
+of --preset NAME. `ris-gym COMMAND --help` lists all flags of a command.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["main"]
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Show environments, presets, policies and trained agents."""
+
+    folder: str = "runs"
+    """Where runs are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Compare policies on the same frozen scenes and write CSV, JSON and PNG."""
+
+    system: Any
+    policies: tuple[str, ...] = ("ao", "random")
+    """Names of baselines and folders of agents."""
+    scenes: str | None = None
+    """An npz file of channels; None: the frozen test set."""
+    count: int = 100
+    """Number of frozen test scenes."""
+    csi_error: float = 0.0
+    """Relative error of what the policies know (frozen test set)."""
+    penalty: float | None = None
+    """Penalised score = score - penalty * cost; None: the system's default."""
+    seed: int = 0
+    """Of the policies' own random numbers."""
+    folder: str = "runs"
+    name: str = "comparison"
+    """Files are <folder>/<name>.csv, .json, .png."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """Record an episode of a policy as a GIF."""
+
+    system: Any
+    policy: str = "ao"
+    """A baseline or the folder of an agent."""
+    scenes: str | None = None
+    """An npz file of channels; None: the frozen test set."""
+    index: int = 0
+    """Which scene."""
+    output: str = "runs/play.gif"
+    fps: float = 4.0
+    """Frames per second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure the throughput of every registered environment (one thread, CPU seconds)."""
+
+    batches: tuple[int, ...] = (1, 16, 256, 4096)
+    """Numbers of parallel environments."""
+    sizes: tuple[str, ...] = ("4x16", "8x64")
+    """Antennas x elements."""
+    repeats: int = 5
+    """Best of this many medians."""
+    seconds: float = 0.3
+    """CPU seconds per median."""
+    folder: str = "runs"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; errors in arguments and files are one line on stderr and exit code 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], None]] = {
+        "list": _list,
+        "demo": _demo,
+        "train": _train,
+        "compare": _compare,
+        "play": _play,
+        "bench": _bench,
+    }
+    if not argv or argv[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if argv else 2
+    command = argv.pop(0)
+    if command not in commands:
+        print(f"ris-gym: command must be one of {', '.join(commands)}, got {command!r}", file=sys.stderr)
+        return 2
+    try:
+        commands[command](argv)
+    except (ValueError, TypeError, FileNotFoundError, RuntimeError) as error:
+        if os.environ.get("RIS_GYM_TRACEBACK"):
+            raise
+        print(f"ris-gym {command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nris-gym {command}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(argv: list[str], cls: Any, prog: str) -> Any:
+    import tyro
+
+    return tyro.cli(cls, args=argv, prog=f"ris-gym {prog}")
+
+
+def _system(argv: list[str]) -> tuple[Any, list[str]]:
+    """The default system of a command line (`[SYSTEM]`, `--preset`, parameters in `--scenes`), and the other arguments."""
+    import ris_gym
+
+    rest, name, preset = list(argv), "beampattern", None
+    if rest and rest[0] in ris_gym.systems.names():
+        name = rest.pop(0)
+    elif rest and not rest[0].startswith("-"):
+        raise ValueError(f"SYSTEM must be one of {ris_gym.systems.names()}, got {rest[0]!r}")
+    for i, word in enumerate(rest):
+        if word == "--preset" or word.startswith("--preset="):
+            preset = word.partition("=")[2] if "=" in word else rest[i + 1] if i + 1 < len(rest) else ""
+            del rest[i : i + (1 if "=" in word else 2)]
+            break
+    system = ris_gym.systems.make(name, preset=preset)
+    scenes = _flag(rest, "--scenes")
+    if scenes is not None:
+        system = system_of_file(scenes, system)
+    return system, rest
+
+
+def _flag(argv: list[str], flag: str) -> str | None:
+    for i, word in enumerate(argv):
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+        if word == flag and i + 1 < len(argv):
+            return argv[i + 1]
+    return None
+
+
+def system_of_file(path: str, system: Any) -> Any:
+    """The system whose scenes a file holds: its stored parameters, else `system` with the sizes of the arrays `bs_ris`
+    (batch, elements, antennas) and `ris_user` (batch, users, elements)."""
+    import ris_gym
+    from ris_gym.arrays import load_npz
+
+    arrays, meta = load_npz(path)
+    if isinstance(meta.get("parameters"), dict):
+        stored = ris_gym.load_scenes(path)[0]
+        if stored.name != system.name:
+            raise ValueError(f"scenes: {path!r} belongs to system {stored.name!r}, not to {system.name!r}")
+        return stored
+    sizes = {}
+    if "bs_ris" in arrays and arrays["bs_ris"].ndim == 3:
+        sizes |= {"num_elements": arrays["bs_ris"].shape[1], "num_antennas": arrays["bs_ris"].shape[2]}
+    if "ris_user" in arrays and arrays["ris_user"].ndim == 3:
+        sizes |= {"num_users": arrays["ris_user"].shape[1]}
+    fields = {field.name for field in dataclasses.fields(system)}
+    return dataclasses.replace(system, **{key: int(value) for key, value in sizes.items() if key in fields})
+
+
+def _typed(cls: Any, system: Any, **defaults: Any) -> Any:
+    """`cls` with the field `system` typed as the system's own class, so that its parameters are flags."""
+    values = {"system": system, **defaults}
+    fields = [(key, type(value), dataclasses.field(default=value)) for key, value in values.items()]
+    typed = dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True, kw_only=True)
+    typed.__doc__ = cls.__doc__
+    return typed
+
+
+def _list(argv: list[str]) -> None:
+    from agents.listing import print_listing
+
+    print_listing(_parse(argv, List, "list").folder)
+
+
+def _train_defaults(system: Any) -> dict[str, Any]:
+    from agents.hyperparameters import load
+
+    hyper = load(system.name)
+    return {"ppo": hyper.ppo, "network": hyper.network, "env": hyper.env}
+
+
+def _train(argv: list[str]) -> None:
+    from agents.training import TrainConfig, train
+
+    system, rest = _system(argv)
+    result = train(_parse(rest, _typed(TrainConfig, system, **_train_defaults(system)), "train"))
+    print(f"agent: {result.agent}  ({result.steps} steps, {result.seconds:.0f} s)")
+    print(f"curves: tensorboard --logdir {result.folder}")
+
+
+def _demo(argv: list[str]) -> None:
+    from agents.demo import Demo, demo
+
+    system, rest = _system(argv)
+    demo(_parse(rest, _typed(Demo, system), "demo"))
+
+
+def _compare(argv: list[str]) -> None:
+    from agents.comparison import compare
+    from agents.progress import Bars
+    from agents.scenes import frozen_scenes
+
+    system, rest = _system(argv)
+    config = _parse(rest, _typed(Compare, system), "compare")
+    scenes = config.scenes or frozen_scenes(config.system, "test", config.count, config.csi_error)
+    with Bars() as bars:
+        table = compare(config.system, config.policies, scenes, config.penalty, config.seed, progress=bars)
+    print(table)
+    for path in table.save(config.folder, config.name):
+        print(path)
+
+
+def _play(argv: list[str]) -> None:
+    from agents.play import play
+
+    system, rest = _system(argv)
+    config = _parse(rest, _typed(Play, system), "play")
+    print(play(config.system, config.policy, config.output, config.scenes, config.index, config.fps))
+
+
+def _bench(argv: list[str]) -> None:
+    from agents.bench import bench
+
+    config = _parse(argv, Bench, "bench")
+    bench(config.batches, config.sizes, config.repeats, config.seconds, config.folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

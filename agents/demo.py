@@ -1,0 +1,79 @@
+"""`ris-gym demo`: train an agent for some minutes, compare it with the optimisers on unseen scenes, and leave the files."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from agents.comparison import compare
+from agents.progress import Bars
+from agents.runs import Run
+from agents.scenes import frozen_scenes
+from agents.training import TrainConfig, scene_sets, train
+
+__all__ = ["Demo", "demo"]
+
+POLICIES = ("ao", "joint", "separate", "information_only", "gradient", "random")
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Train an agent and compare it with the optimisers on frozen unseen scenes."""
+
+    system: Any
+    minutes: float = 3.0
+    """Wall time of the training."""
+    steps: int | None = None
+    """Budget in environment steps, beside the minutes."""
+    scenes: str | None = None
+    """Your own channels (npz); a part of the file is kept back for validation and test."""
+    count: int = 100
+    """Number of unseen scenes of the comparison."""
+    validation_scenes: int = 32
+    """Size of the validation set during training."""
+    policies: tuple[str, ...] = POLICIES
+    """What the agent is compared with; names that the system does not have are left out."""
+    seed: int = 0
+    folder: str = "runs"
+    progress: bool = True
+    """Show progress bars."""
+
+
+def demo(config: Demo) -> Any:
+    """Run the demo and return the table. Interrupted at any moment, the same call goes on."""
+    import baselines
+
+    if config.count < 1:
+        raise ValueError(f"count must be at least 1, got {config.count}")
+    system = config.system
+    training = TrainConfig(
+        system=system,
+        minutes=config.minutes,
+        steps=config.steps,
+        seed=config.seed,
+        scenes=config.scenes,
+        folder=config.folder,
+        validation_scenes=config.validation_scenes,
+        progress=config.progress,
+    )
+    print(f"1/2  training on {system.name} for {config.minutes:g} minutes (after reference values of the validation scenes)")
+    result = train(training, complete=_complete)
+    available = baselines.names(system)
+    names = [name for name in config.policies if name in available]
+    if missing := sorted(set(config.policies) - set(names)):
+        print(f"     not available for {system.name}: {', '.join(missing)}")
+    kept = scene_sets(system, config.scenes, config.validation_scenes, 0.0)["test"]
+    scenes = frozen_scenes(system, "test", config.count) if kept is None else kept.first(config.count)
+    print(f"2/2  comparing on {len(scenes)} unseen scenes ({scenes.name})")
+    with Bars(config.progress) as bars:
+        table = compare(system, {"agent": str(result.agent), **{n: n for n in names}}, scenes, progress=bars)
+    print(table)
+    print("\nfiles:")
+    for path in [result.agent, *table.save(result.folder, "comparison")]:
+        print(f"  {path}")
+    print(f"\ncurves and pictures:\n  .venv/bin/tensorboard --logdir {config.folder}      then open http://localhost:6006")
+    return table
+
+
+def _complete(run: Run) -> bool:
+    return run.finished and (run.folder / "comparison.png").exists()

@@ -1,0 +1,75 @@
+"""`ris-gym play`: one episode of a policy as a GIF."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.files import write_bytes
+
+__all__ = ["play", "record", "write_gif"]
+
+
+def play(
+    system: Any, policy: str, output: str | os.PathLike[str], scenes: str | None = None, index: int = 0, fps: float = 4.0
+) -> Path:
+    """Record a refinement episode of a baseline or an agent on one scene and write it as a GIF.
+
+    Raises:
+        ValueError: an argument does not fit; the message names it.
+    """
+    import ris_gym
+    from agents.comparison import resolve
+    from agents.scenes import frozen_scenes
+
+    if Path(output).suffix != ".gif":
+        raise ValueError(f"output must end with .gif, got {os.fspath(output)!r}")
+    if not fps > 0.0:
+        raise ValueError(f"fps must be positive, got {fps}")
+    if scenes is None:
+        scene = frozen_scenes(system, "test", max(0, index) + 1).scene
+    else:
+        scene = ris_gym.load_scenes(scenes, system)[1]
+    if not 0 <= index < len(scene):
+        raise ValueError(f"index must be in [0, {len(scene) - 1}], got {index}")
+    return write_gif(output, record(system, resolve(system, policy)[1], scene[index]), fps)
+
+
+def record(system: Any, policy: Any, scene: Any, seed: int = 0) -> list[np.ndarray]:
+    """Frames (H, W, 3) uint8 of a refinement episode that `policy` drives on one scene."""
+    from agents.policy import Agent, make_vector_env
+
+    kwargs = policy.env_kwargs if isinstance(policy, Agent) else {}
+    env = make_vector_env(system, 1, kwargs, render_mode="rgb_array", autoreset_mode="Disabled")
+    try:
+        driver = policy.bind(env)
+        observation, _ = env.reset(seed=seed, options={"scene": scene})
+        frames, state, start = [_first(env.render())], None, np.ones(1, bool)
+        done = np.zeros(1, bool)
+        while not done.all():
+            action, state = driver.predict(observation, state, start, deterministic=True)
+            observation, _, terminated, truncated, _ = env.step(action)
+            done, start = terminated | truncated, np.zeros(1, bool)
+            frames.append(_first(env.render()))
+        return frames
+    finally:
+        env.close()
+
+
+def write_gif(path: str | os.PathLike[str], frames: list[np.ndarray], fps: float = 4.0) -> Path:
+    """Write frames as an endless GIF; the last frame stays for two seconds."""
+    from PIL import Image
+
+    images = [Image.fromarray(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    duration = [int(1000 / fps)] * (len(images) - 1) + [2000]
+    buffer = io.BytesIO()
+    images[0].save(buffer, format="GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
+    return write_bytes(path, buffer.getvalue())
+
+
+def _first(frames: Any) -> np.ndarray:
+    return np.asarray(frames[0] if isinstance(frames, (tuple, list)) else frames)

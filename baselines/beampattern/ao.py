@@ -1,0 +1,131 @@
+"""Alternating optimisation and the two benchmarks of the paper.
+
+Source: arXiv 2111.13511, Algorithm 1 and section V (separate design, information beamforming only).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.beampattern.common import BeampatternPolicy, Outcome
+from baselines.beampattern.communication import communication_phases
+from baselines.beampattern.information import information_step
+from baselines.beampattern.reflective import reflective_step, separate_surface
+from baselines.beampattern.transmit import transmit_step
+from baselines.beampattern.units import Scaled
+from baselines.tools.linalg import Array, ComplexArray
+
+INITS = ("separate", "random", "communication")
+
+
+@dataclass(kw_only=True)
+class AlternatingOptimisation(BeampatternPolicy):
+    """Algorithm 1: transmit step, reflective step, until the gain rises by less than `tolerance` or `rounds` are over.
+
+    Attributes:
+        init: first surface: `separate` (P4), `random` or `communication`.
+        randomisations: candidates of the Gaussian randomisation.
+        rounds: at most this many.
+        tolerance: relative rise of the gain below which it stops.
+        keep_incumbent: accept only what is not worse (False: the paper's plain statement; then the history may fall).
+        information_only: beams without sensing signal (R_0 = 0), K = 1.
+    """
+
+    name: str = "ao"
+    init: str = "separate"
+    randomisations: int = 1000
+    rounds: int = 20
+    tolerance: float = 1e-3
+    keep_incumbent: bool = True
+    information_only: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init not in INITS:
+            raise ValueError(f"init must be one of {INITS}, got {self.init!r}")
+        for field in ("randomisations", "rounds"):
+            if int(getattr(self, field)) != getattr(self, field) or getattr(self, field) < 1:
+                raise ValueError(f"{field} must be an integer of at least 1, got {getattr(self, field)!r}")
+        if not self.tolerance >= 0:
+            raise ValueError(f"tolerance must be at least 0, got {self.tolerance!r}")
+
+    def first_surface(self, scaled: Scaled, generators: list[np.random.Generator]) -> ComplexArray:
+        """The start `init`, (B, N)."""
+        if self.init == "separate":
+            return separate_surface(scaled, generators, self.randomisations)
+        if self.init == "communication":
+            return communication_phases(scaled, generators)
+        elements = scaled.bs_ris.shape[1]
+        return np.exp(2j * np.pi * np.stack([g.random(elements) for g in generators]))
+
+    def transmit(
+        self,
+        scaled: Scaled,
+        v: ComplexArray,
+        generators: list[np.random.Generator],
+        incumbent: ComplexArray | None = None,
+    ) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
+        """Beams for v, the gain and whether the SINR is met: 7.1 + 7.2, or the information-only step."""
+        if scaled.ris_user.shape[1] == 1 and (self.information_only or scaled.sensing_beams == 0):
+            return information_step(scaled, v, generators, self.randomisations, incumbent)
+        return transmit_step(scaled, v)
+
+    def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
+        """Run Algorithm 1 on scaled scenes."""
+        v = self.first_surface(scaled, generators)
+        f, gain, feasible = self.transmit(scaled, v, generators)
+        retry = np.flatnonzero(~feasible)
+        if len(retry):
+            v[retry] = communication_phases(scaled[retry], [generators[i] for i in retry])
+            f[retry], gain[retry], feasible[retry] = self.transmit(scaled[retry], v[retry], [generators[i] for i in retry])
+        status = np.where(feasible, "stopped", "infeasible").astype("<U10")
+        history = [gain.copy()]
+        rows = np.flatnonzero(feasible)
+        for _ in range(self.rounds):
+            if not len(rows):
+                break
+            part, own = scaled[rows], [generators[i] for i in rows]
+            new_v, found = reflective_step(part, v[rows], f[rows], own, self.randomisations, self.keep_incumbent)
+            status[rows[~found]] = "optimal"
+            rows, part, new_v = rows[found], part[found], new_v[found]
+            if not len(rows):
+                break
+            middle, _ = part.gain_and_margin(new_v, f[rows])
+            new_f, new_gain, ok = self.transmit(part, new_v, [generators[i] for i in rows], f[rows])
+            better = ok & (new_gain >= middle) if self.keep_incumbent else ok
+            new_f = np.where(better[:, None, None], new_f, f[rows])
+            new_gain = np.where(better, new_gain, middle)
+            old = gain[rows]
+            v[rows], f[rows], gain[rows] = new_v, new_f, new_gain
+            history.append(gain.copy())
+            rising = new_gain - old > self.tolerance * old
+            status[rows[~rising]] = "optimal"
+            rows = rows[rising]
+        return Outcome(v=v, f=f, status=status, history=np.array(history))
+
+
+@dataclass(kw_only=True)
+class Separate(AlternatingOptimisation):
+    """Separate design: the surface for sensing alone (P4), then one transmit step."""
+
+    name: str = "separate"
+    rescue: ClassVar[bool] = False
+
+    def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
+        """(P4), 7.1 and 7.2."""
+        v = separate_surface(scaled, generators, self.randomisations)
+        f, gain, feasible = self.transmit(scaled, v, generators)
+        return Outcome(v=v, f=f, status=np.where(feasible, "optimal", "infeasible").astype("<U10"), history=gain[None])
+
+
+def make_information_only(system: Any, **options: Any) -> BeampatternPolicy:
+    """7.5: Algorithm 1 without sensing signal for K = 1, the joint ascent with F = W for K >= 2."""
+    if system.num_users == 1:
+        return AlternatingOptimisation(system=system, name="information_only", information_only=True, **options)
+    from baselines.beampattern.joint import Joint
+
+    return Joint(system=system, name="information_only", information_only=True, **options)

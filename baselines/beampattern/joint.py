@@ -1,0 +1,147 @@
+"""Ascent over surface and beams at once, without alternation, from several starts; then one exact transmit step.
+
+Source: ours; beampattern page, section 9.3 (problem (P1) of arXiv 2111.13511).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.beampattern.common import BeampatternPolicy, Outcome
+from baselines.beampattern.communication import ascent, communication_phases, phase_repair
+from baselines.beampattern.smoothed import Smoothed
+from baselines.beampattern.transmit import maximum_ratio, transmit_step, unit_power
+from baselines.beampattern.units import Scaled, min_gain
+from baselines.tools.lbfgs import minimise
+from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+from baselines.tools.randomisation import complex_normal
+
+
+@dataclass(kw_only=True)
+class Joint(BeampatternPolicy):
+    """L-BFGS on the smoothed objective over the phases and F together.
+
+    Attributes:
+        starts: random and communication phases alternate.
+        kappas: smoothing of the stages.
+        iterations: L-BFGS steps of the stages.
+        information_only: F = W, no sensing beams (so too with `num_sensing_beams` = 0).
+    """
+
+    name: str = "joint"
+    starts: int = 4
+    kappas: tuple[float, ...] = (8.0, 32.0, 128.0, 512.0)
+    iterations: tuple[int, ...] = (30, 40, 60, 60)
+    information_only: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if int(self.starts) != self.starts or self.starts < 1:
+            raise ValueError(f"starts must be an integer of at least 1, got {self.starts!r}")
+        if len(self.kappas) != len(self.iterations):
+            raise ValueError(f"iterations must have as many entries as kappas ({len(self.kappas)}), got {self.iterations!r}")
+
+    def _plain(self, scaled: Scaled) -> bool:
+        return self.information_only or scaled.sensing_beams == 0
+
+    def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
+        """All starts; the best feasible one is kept."""
+        users = scaled.ris_user.shape[1]
+        streams = users if self._plain(scaled) else (2 if users == 1 else users + 2)
+        best: Outcome | None = None
+        history: list[Array] = []
+        for start in range(self.starts):
+            v, f = self._start(scaled, generators, streams, communication=start % 2 == 1)
+            v, f = self._ascend(scaled, v, f)
+            v, f, gain, feasible = self._finish(scaled, v, f)
+            value = np.where(feasible, gain, -1.0)
+            if best is None:
+                best = Outcome(v=v, f=f, status=np.where(feasible, "stopped", "infeasible").astype("<U10"), history=gain[None])
+                level = value
+            else:
+                better = value > level
+                best.v = np.where(better[:, None], v, best.v)
+                best.f = np.where(better[:, None, None], f, best.f)
+                best.status = np.where(better, "stopped", best.status)
+                level = np.maximum(level, value)
+            history.append(np.maximum(level, 0.0))
+        assert best is not None
+        best.history = np.array(history)
+        lost = np.flatnonzero(level < 0)
+        if len(lost):
+            part = scaled[lost]
+            best.v[lost] = communication_phases(part, [generators[i] for i in lost])
+            f, gain, feasible = self._beams(part, best.v[lost], maximum_ratio(part.rows(best.v[lost])[0], 0))
+            best.f[lost], best.status[lost] = f, np.where(feasible, "stopped", "infeasible")
+            best.history[:, lost] = np.where(feasible, gain, best.history[:, lost])
+        return best
+
+    def _start(self, scaled: Scaled, generators: list[np.random.Generator], streams: int, communication: bool):
+        elements, antennas, users, _ = scaled.sizes
+        v = np.exp(2j * np.pi * np.stack([g.random(elements) for g in generators]))
+        if communication:
+            v = ascent(scaled, v, 20)
+        f = maximum_ratio(scaled.rows(v)[0], streams - users)
+        noise = np.stack([complex_normal(g, (antennas, streams)) for g in generators])
+        return v, unit_power(f + 0.3 * noise / np.sqrt(antennas))
+
+    def _ascend(self, scaled: Scaled, v: ComplexArray, f: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+        """The stages of 9.3: kappa rises, rho doubles, multipliers follow."""
+        rho, nu = 10.0, np.zeros((len(v), scaled.ris_user.shape[1]))
+        for kappa, iterations in zip(self.kappas, self.iterations, strict=True):
+            objective = Smoothed(scaled=scaled, kappa=kappa, rho=rho, nu=nu, streams=f.shape[-1])
+            x, _ = minimise(objective, objective.join(v, f), iterations=iterations)
+            v, f = objective.split(x)
+            f = unit_power(f)
+            nu = np.maximum(0.0, nu + rho * objective.deficits(v, f))
+            rho *= 2.0
+        return v, f
+
+    def _finish(self, scaled: Scaled, v: ComplexArray, f: ComplexArray):
+        """Phase repair and the exact transmit step, or the walk to the maximum-ratio beam without sensing beams."""
+        v = phase_repair(scaled, v)
+        f, gain, feasible = self._beams(scaled, v, f)
+        return v, f, gain, feasible
+
+    def _beams(self, scaled: Scaled, v: ComplexArray, f: ComplexArray) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
+        if not self._plain(scaled):
+            return transmit_step(scaled, v)
+        user, target = scaled.rows(v)
+        if user.shape[1] == 1:
+            f = to_maximum_ratio(user, f)
+        f = np.concatenate([f, np.zeros((*f.shape[:2], scaled.sensing_beams))], axis=-1)
+        return f, min_gain(target @ f), (scaled.sinr_ratio(user @ f) >= 1.0 - 1e-6).all(-1)
+
+    def transmit(self, scaled: Scaled, v: ComplexArray, generators: list[np.random.Generator], incumbent=None):
+        """Beams for a rounded surface; without sensing beams the smoothed ascent over F alone is not needed: walk and check."""
+        if not self._plain(scaled):
+            return transmit_step(scaled, v)
+        users = scaled.ris_user.shape[1]
+        f = incumbent[..., :users] if incumbent is not None else maximum_ratio(scaled.rows(v)[0], 0)
+        return self._beams(scaled, v, f)
+
+
+def to_maximum_ratio(user: ComplexArray, w: ComplexArray, points: int = 1001) -> ComplexArray:
+    """The first of `points` beams on the segment from w to the aligned maximum-ratio beam that meets the SNR, unit power.
+
+    Args:
+        user: (B, 1, M) row h^H.
+        w: (B, M, 1).
+    """
+    received = (user @ w)[:, 0, 0]
+    norm = np.sqrt(np.maximum(abs2(user[:, 0]).sum(-1), 1e-300))
+    size = np.abs(received)
+    phase = np.where(size > 0, received, 1.0) / np.where(size > 0, size, 1.0)
+    goal = herm(user) / norm[:, None, None] * phase[:, None, None]
+    s = np.linspace(0.0, 1.0, points)
+    # |h^H w(s)|^2 / ||w(s)||^2 along the segment, in closed form
+    along = (1 - s) * size[:, None] + s * norm[:, None]
+    cross = np.sum(w.conj() * goal, axis=(1, 2)).real[:, None]
+    length = (1 - s) ** 2 * abs2(w).sum((1, 2))[:, None] + s**2 + 2 * s * (1 - s) * cross
+    met = along**2 >= length * (1.0 + 1e-12)
+    first = np.where(met.any(1), met.argmax(1), points - 1)
+    pick = s[first][:, None, None]
+    return unit_power((1 - pick) * w + pick * goal)

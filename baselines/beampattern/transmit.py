@@ -81,7 +81,12 @@ def transmit_covariances(
         # exactly at the limit (or without a primal point): the maximum-ratio beam is the only (a safe) answer
         edge = possible & ((reach[:, 0] < 1.0 + 1e-6) | ~feasible_x | ~feasible)
         mrt = herm(user) / np.sqrt(np.maximum(reach, 1e-300))[:, None, :]
-        x = np.where(edge[:, None, None, None], (mrt @ herm(mrt))[:, None], x)
+        best = (mrt @ herm(mrt))[:, None]
+        x = np.where(edge[:, None, None, None], best, x)
+        # rounding: mix in as much of the maximum-ratio beam as the SNR lacks (page, section 3 (b))
+        snr = (user[:, 0][:, None] @ x[:, 0] @ herm(user))[:, 0, 0].real
+        lack = np.clip((1.0 - snr) / np.maximum(reach[:, 0] - snr, 1e-12), 0.0, 1.0)[:, None, None, None]
+        x = np.where(possible[:, None, None, None], (1.0 - lack) * x + lack * best, x)
         feasible = possible
     else:
         feasible = feasible & feasible_x

@@ -22,6 +22,10 @@ from baselines.tools.linalg import Array, ComplexArray, abs2, herm, inverse_posi
 OPTIMAL, STOPPED, INFEASIBLE, FAILED = "optimal", "stopped", "infeasible", "failed"
 
 
+RESIDUAL = 2e-5
+"""Violation of the equality constraints from which on an earlier primal point is preferred."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DualProblem:
     """A batch of programs of one shape.
@@ -136,7 +140,8 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
     degree = blocks * size + int(plus.sum())
 
     z, good = _interior_start(problem, factors)
-    best_z, best_dz, best_tau = z.copy(), np.zeros_like(z), np.zeros(count)
+    central = [(z.copy(), np.zeros_like(z), np.zeros(count)) for _ in range(2)]  # the last two central points, latest first
+    cert_z, cert_value = z.copy(), np.full(count, np.inf)  # best point at which S was found positive definite
     status = np.where(good, STOPPED, FAILED).astype("<U10")
     iterations = np.zeros(count, np.int64)
     rows = np.flatnonzero(good)
@@ -149,6 +154,9 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
         inverse, ok = inverse_positive(_flat(_assemble(f, weights, diagonal, zr)))
         inverse = inverse.reshape(len(rows), blocks, size, size)
         ok = ok.reshape(len(rows), blocks).all(1)
+        value = np.einsum("bm,bm->b", cost[rows], zr)
+        lower = ok & (value < cert_value[rows])
+        cert_z[rows[lower]], cert_value[rows[lower]] = zr[lower], value[lower]
         barrier, hessian = _derivatives(inverse, f, weights, diagonal)
         barrier[:, plus] += 1.0 / zr[:, plus]
         index = np.flatnonzero(plus)
@@ -159,16 +167,17 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
         solution[~ok] = 0.0
         dz, decrement = _newton(solution, cost[rows] / tr[:, None] - barrier, tr, group)
 
-        value = np.einsum("bm,bm->b", cost[rows], zr)
         close = ok & (decrement < 0.5)
         keep = rows[close]
-        best_z[keep], best_dz[keep], best_tau[keep] = zr[close], dz[close], tr[close]
+        for older, newer in zip(central[1], central[0], strict=True):
+            older[keep] = newer[keep]
+        for slot, now in zip(central[0], (zr, dz, tr), strict=True):
+            slot[keep] = now[close]
         final = tolerance * np.maximum(np.abs(value), 1e-9) / degree
         done = close & (tr <= final)
         status[rows[done]] = OPTIMAL
         negative = ok & (value < -1e-9)
         status[rows[negative]] = INFEASIBLE
-        best_z[rows[negative]] = zr[negative]
         iterations[rows] += 1
 
         if close.any():  # central enough: the same factorisation gives the step at the next tau
@@ -181,10 +190,8 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
         if not remain.all():
             rows, f = rows[remain], f[remain]
 
-    final_z = np.where((best_tau > 0)[:, None] | (status == INFEASIBLE)[:, None], best_z, z)
-    final_value = np.where(status == FAILED, np.inf, np.einsum("bm,bm->b", cost, final_z))
-    x = _primal(factors, weights, diagonal, best_z, best_dz, best_tau) if need_primal else None
-    return final_z, final_value, status, iterations, x
+    x = _best_primal(factors, weights, diagonal, cost, ~plus, central) if need_primal else None
+    return cert_z, cert_value, status, iterations, x
 
 
 def _newton(solution: Array, gradient: Array, tau: Array, group: NDArray[np.bool_]) -> tuple[Array, Array]:
@@ -250,11 +257,27 @@ def _step_length(z, dz, decrement, f, weights, diagonal, plus) -> Array:
     return step
 
 
-def _primal(factors, weights, diagonal, z, dz, tau) -> ComplexArray:
-    """X = tau (S^-1 - S^-1 dS S^-1), (B, J, n, n)."""
+def _best_primal(factors, weights, diagonal, cost, free, central) -> ComplexArray:
+    """The primal point of the last central point, or of the one before where rounding has spoilt its equality constraints."""
+    x, residual = _primal(factors, weights, diagonal, cost, free, *central[0])
+    spoilt = np.flatnonzero(~(residual < RESIDUAL) & (central[1][2] > 0))
+    if len(spoilt):
+        older = [part[spoilt] for part in central[1]]
+        other, error = _primal(factors[spoilt], weights, diagonal, cost[spoilt], free, *older)
+        better = error < np.where(np.isfinite(residual[spoilt]), residual[spoilt], np.inf)
+        x[spoilt[better]] = other[better]
+    return x
+
+
+def _primal(factors, weights, diagonal, cost, free, z, dz, tau) -> tuple[ComplexArray, Array]:
+    """X = tau (S^-1 - S^-1 dS S^-1), (B, J, n, n), and the largest violation of its equality constraints (B,)."""
     inverse, good = inverse_positive(_flat(_assemble(factors, weights, diagonal, z)))
     inverse = inverse.reshape(factors.shape[0], factors.shape[1], factors.shape[2], factors.shape[2])
     good = good.reshape(inverse.shape[:2]).all(1) & (tau > 0)
     x = inverse - inverse @ _assemble(factors, weights, diagonal, dz) @ inverse
     x = np.where(good, tau, 0.0)[:, None, None, None] * x
-    return 0.5 * (x + herm(x))
+    x = 0.5 * (x + herm(x))
+    image = np.sum(factors.conj() * (x @ factors), axis=-2).real[..., None, :] @ weights
+    image = image + np.diagonal(x, axis1=-2, axis2=-1).real[..., None, :] @ diagonal
+    violation = np.abs(image[..., 0, :].sum(1) - cost)[:, free].max(1, initial=0.0)
+    return x, np.where(good, violation / np.maximum(1.0, np.abs(cost[:, free]).max(1, initial=1.0)), np.inf)

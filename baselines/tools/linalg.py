@@ -55,7 +55,7 @@ def inverse_positive(matrices: ComplexArray) -> tuple[ComplexArray, NDArray[np.b
 
 
 def solve_positive(matrices: Array, rhs: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve symmetric positive definite systems, scaled by their diagonal, with one step of refinement.
+    """Solve symmetric positive definite systems, scaled by their diagonal, with iterative refinement.
 
     Args:
         matrices: (B, n, n) real.
@@ -64,17 +64,21 @@ def solve_positive(matrices: Array, rhs: Array) -> tuple[Array, NDArray[np.bool_
     Returns:
         Solutions (B, n, m) (zero where the matrix is not positive definite even with a tiny ridge), flags (B,).
     """
-    scale = 1.0 / np.sqrt(np.maximum(np.diagonal(matrices, axis1=-2, axis2=-1), 1e-300))
+    diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
+    sound = (diagonal > 0).all(1) & np.isfinite(matrices).all((1, 2)) & np.isfinite(rhs).all((1, 2))
+    scale = 1.0 / np.sqrt(np.where(sound[:, None], diagonal, 1.0))
     scaled = matrices * scale[:, :, None] * scale[:, None, :]
     right = rhs * scale[:, :, None]
     out = np.zeros_like(right)
     good = np.zeros(len(matrices), bool)
-    for i, matrix in enumerate(scaled):
-        for ridge in (0.0, 1e-12, 1e-9):
+    for i in np.flatnonzero(sound):
+        matrix = scaled[i]
+        for ridge in (0.0, 1e-14, 1e-13, 1e-12, 1e-10):
             factor, info = lapack.dpotrf(matrix if ridge == 0.0 else matrix + ridge * np.eye(len(matrix)), lower=1)
             if info == 0:
                 x = lapack.dpotrs(factor, right[i], lower=1)[0]
-                x += lapack.dpotrs(factor, right[i] - matrix @ x, lower=1)[0]
+                for _ in range(1 if ridge == 0.0 else 6):
+                    x += lapack.dpotrs(factor, right[i] - matrix @ x, lower=1)[0]
                 out[i] = x
                 good[i] = True
                 break

@@ -12,8 +12,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ris_gym import variables as var
-from ris_gym.arrays import Array, Batch, constant, namespace, to_numpy
+from ris_gym.arrays import Array, Batch, namespace, to_numpy
+from ris_gym.systems.ascent import prox_linear
 
+ASCENT_STEPS = (0.03, 0.3, 1.5)
+"""Step lengths of the prox-linear directions in the local frame (score per squared unit of raw action)."""
 FEASIBLE_MARGIN = -1e-3
 """A margin (dB, bit/s/Hz) counts as met from here on."""
 
@@ -123,6 +126,12 @@ class System(ABC):
                 changes[field.name] = None
         return scene.replace(**changes) if changes else scene
 
+    def draw_estimates(self, scene: Any, rng: np.random.Generator, csi_error: float) -> Any:
+        """The scene with freshly drawn estimates of relative error `csi_error` (given scenes; `sample` draws its own)."""
+        if csi_error:
+            raise ValueError(f"csi_error must be 0 for {self.name}, got {csi_error!r}")
+        return scene
+
     @abstractmethod
     def evaluate(self, scene: Any, design: Any) -> Any:
         """Metrics of a design on the true scene."""
@@ -189,14 +198,27 @@ class System(ABC):
         return pack(features)
 
     def observe_local(self, known: Any, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
-        """The local frame of the design `decode(raw)`: derivative of the penalised score (direction, log-norm).
+        """The local frame of the design `decode(raw)`, from the derivatives of every piece of the penalised score.
 
-        Subclasses append alignments and Gram matrices.
+        `direction` (B, n) = sqrt(n) d / ||d|| and `log_norm` (B, 1) = log10(||d|| + 1e-6), d the derivative of score - penalty * cost;
+        `ascent` (B, E, n): unit-rms directions of the prox-linear steps for the lengths `ASCENT_STEPS`, and `ascent_log_norm` (B, E),
+        log10 of their rms. Where several pieces tie (a max-min objective) d jumps between them; the prox-linear step raises all of
+        them together. Subclasses append alignments and Gram matrices.
         """
-        _, gradient = self.score_gradient(known, raw, control, penalty)
+        score, slack, jacobian = self.pieces_jacobian(known, raw, control)
+        penalty = float(penalty)
+        weights = np.concatenate([_first_worst(score), np.where(slack < 0.0, penalty, 0.0)], axis=1).astype(jacobian.dtype)
+        gradient = (weights[:, None] @ jacobian)[:, 0]
         norm = np.linalg.norm(gradient, axis=1, keepdims=True)
-        direction = gradient * (math.sqrt(gradient.shape[1]) / np.maximum(norm, 1e-30))
-        return {"direction": direction, "log_norm": np.log10(norm + 1e-6)}
+        root = math.sqrt(raw.shape[1])
+        steps = prox_linear(score, slack, jacobian, penalty, np.asarray(ASCENT_STEPS))
+        lengths = np.linalg.norm(steps, axis=2, keepdims=True) / root
+        return {
+            "direction": gradient * (root / np.maximum(norm, 1e-30)),
+            "log_norm": np.log10(norm + 1e-6),
+            "ascent": steps / np.maximum(lengths, 1e-30),
+            "ascent_log_norm": np.log10(lengths[..., 0] + 1e-6),
+        }
 
     # -- penalised score ----------------------------------------------------------------------------------------------------
 
@@ -204,10 +226,14 @@ class System(ABC):
         """Score - penalty * cost, (B,)."""
         return metrics.score - (self.default_penalty if penalty is None else penalty) * metrics.cost
 
-    def score_gradient(
-        self, known: Any, raw: np.ndarray, control: str = "full", penalty: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Penalised score (B,) of `decode(raw)` at `known` and its derivative (B, n) with respect to `raw`.
+    def pieces(self, metrics: Metrics) -> tuple[Array, Array]:
+        """The smooth pieces of the penalised score, `score = min_i s_i` and `cost = sum_j max(0, -c_j)`: s (B, p), c (B, q)."""
+        return metrics.score[:, None], -metrics.cost[:, None]
+
+    def pieces_jacobian(
+        self, known: Any, raw: np.ndarray, control: str = "full"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pieces s (B, p), c (B, q) of `decode(raw)` at `known` and their derivatives (B, p + q, n) with respect to `raw`.
 
         This general form differentiates the torch form of decode and evaluate; a system may supply a numpy adjoint.
 
@@ -220,9 +246,28 @@ class System(ABC):
             raise ImportError("gradients of the metrics need torch: pip install 'ris_gym[agents]'") from error
         scene = known.to_torch()
         u = torch.tensor(np.asarray(raw), requires_grad=True)
-        value = self.penalised(self.evaluate(scene, self.decode(scene, u, control)), penalty)
-        (gradient,) = torch.autograd.grad(value.sum(), u)
-        return to_numpy(value), np.nan_to_num(to_numpy(gradient), nan=0.0, posinf=0.0, neginf=0.0)
+        score, slack = self.pieces(self.evaluate(scene, self.decode(scene, u, control)))
+        rows = []
+        for column in (*score.unbind(1), *slack.unbind(1)):
+            (gradient,) = torch.autograd.grad(column.sum(), u, retain_graph=True, allow_unused=True)
+            rows.append(torch.zeros_like(u) if gradient is None else gradient)
+        jacobian = to_numpy(torch.stack(rows, dim=1))
+        return to_numpy(score), to_numpy(slack), np.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def score_gradient(
+        self, known: Any, raw: np.ndarray, control: str = "full", penalty: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Penalised score (B,) of `decode(raw)` at `known` and its derivative (B, n): the first worst piece and every violation."""
+        penalty = self.default_penalty if penalty is None else penalty
+        score, slack, jacobian = self.pieces_jacobian(known, raw, control)
+        weights = np.concatenate([_first_worst(score), np.where(slack < 0.0, penalty, 0.0)], axis=1)
+        value = score.min(axis=1) - penalty * np.clip(-slack, 0.0, None).sum(axis=1)
+        return value, (weights[:, None].astype(jacobian.dtype) @ jacobian)[:, 0]
+
+
+def _first_worst(score: np.ndarray) -> np.ndarray:
+    """One-hot (B, p) of the first smallest piece."""
+    return (np.arange(score.shape[1]) == np.argmin(score, axis=1)[:, None]).astype(score.dtype)
 
 
 def pack(features: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -258,9 +303,3 @@ def check_raw(system: System, known: Batch, raw: Array, control: str) -> None:
     expected = (len(known), var.length(system.variables(control)))
     if tuple(raw.shape) != expected:
         raise ValueError(f"raw must have shape {expected} for control={control!r}, got {tuple(raw.shape)}")
-
-
-__all__ = [
-    "FADING", "FEASIBLE_MARGIN", "ONE_SHOT", "REFINE", "Episode", "Metrics", "System", "check_control", "check_raw", "constant",
-    "decibel", "minimum_margin", "pack",
-]  # fmt: skip

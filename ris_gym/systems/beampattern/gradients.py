@@ -1,4 +1,4 @@
-"""Numpy adjoint of the penalised score of `beampattern` for `control="full"` (model page, section 9.3), equal to torch's."""
+"""Derivatives of every gain and margin of `beampattern` for `control="full"` (model page, section 9.3), numpy, equal to torch's."""
 
 from __future__ import annotations
 
@@ -9,68 +9,73 @@ import numpy as np
 
 from ris_gym.arrays import abs2
 from ris_gym.systems.beampattern import beams as rules
-from ris_gym.systems.beampattern.records import BeampatternScene
+from ris_gym.systems.beampattern.records import BeampatternMetrics, BeampatternScene
 
 if TYPE_CHECKING:
     from ris_gym.systems.beampattern.system import Beampattern
 
+LN10 = math.log(10.0)
 
-def full(system: Beampattern, known: BeampatternScene, raw: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-    """Value (B,) and derivative (B, n) of score - penalty * cost with respect to the raw vector.
 
-    With `B = G F`, `E = conj(S) (v B)`, `Y = conj(H_r) (v B) + conj(H_d) F` and `g_E`, `g_Y` the derivatives of the value
-    (`df = 2 Re<g, .>`): `D = S^T g_E + H_r^T g_Y`, `df / d arg v_n = 2 Im sum_s conj(v_n B_ns) D_ns`,
-    `g_F = G^H (conj(v) D) + H_d^T g_Y`, then the radial part of the power scaling is projected out.
+def jacobian(
+    system: Beampattern, known: BeampatternScene, raw: np.ndarray
+) -> tuple[BeampatternMetrics, np.ndarray]:
+    """Metrics of `decode(raw)` and the derivatives (B, L + K, n) of `log10 p_l` and `log10 SINR_k` (0 where floored or clipped).
+
+    With `B = diag(v) G F`, `E = conj(S) B`, `Y = conj(H_r) B + conj(H_d) F`, rows `x` of `[S; H_r]` and `g` the derivative with
+    respect to the row's response (`df = 2 Re<g, .>`): `df / d arg v_n = 2 Im(x_n sum_s g_s conj(B_ns))` and
+    `df / dF = g_l g^T` with `g_l` the effective channel as a column; then the radial part of the power scaling is projected out.
     """
     m, n, k = system.num_antennas, system.num_elements, system.num_users
     design = system.decode(known, raw, "full")
     metrics = system.evaluate(known, design)
-    value = system.penalised(metrics, penalty)
-    beams, v = design.all_beams, design.coefficients[..., None]
-    columns = beams.shape[-1]
-    vb = v * (known.bs_ris @ beams)
-    at_targets, at_users = rules.responses(system, np, known, design.coefficients, beams)
-    batch = np.arange(len(raw))
+    beams, v = design.all_beams, design.coefficients
+    at_targets, at_users = rules.responses(system, np, known, v, beams)
+    tiny = np.finfo(at_targets.real.dtype).tiny
+    by_target = at_targets / np.maximum(np.sum(abs2(np, at_targets), axis=-1, keepdims=True), tiny)
+    floor = np.asarray(system.reference_dbm(known)).reshape(-1, 1) - 60.0
+    by_target = np.where((metrics.gains_dbm > floor)[..., None], by_target, 0.0)
+    by_user = _by_user(system, at_users, metrics.margins["sinr"])
+    responses = (np.concatenate([by_target, by_user], axis=1) / LN10).astype(beams.dtype)  # (B, L + K, C)
 
-    gains = np.sum(abs2(np, at_targets), axis=-1)
-    worst = np.argmin(gains, axis=-1)
-    floored = metrics.objective <= np.asarray(system.reference_dbm(known)) - 60.0
-    slope = np.where(floored, 0.0, 1.0 / (math.log(10.0) * np.maximum(gains[batch, worst], 1e-300 if gains.dtype == np.float64 else 1e-37)))
-    worst_response = at_targets[batch, worst] * slope[:, None].astype(gains.dtype)  # (B, C) = g_E of the worst row
+    steering = np.broadcast_to(system.steering.astype(v.dtype), (len(raw), *system.steering.shape))
+    rows = np.concatenate([steering, known.ris_user], axis=1)  # (B, L + K, N)
+    reflected = v[..., None] * (known.bs_ris @ beams)
+    by_phase = (2.0 * math.pi) * (rows * (responses @ np.conj(np.swapaxes(reflected, 1, 2)))).imag
 
-    margins = metrics.margins["sinr"]
-    active = (margins < 0.0) & (margins > -40.0)
-    power = abs2(np, at_users)
-    signal = np.einsum("bkk->bk", power[..., :k])
+    h, a = rules.effective_rows(system, np, known, v)
+    columns = np.conj(np.concatenate([a, h], axis=1))  # effective channels, (B, L + K, M)
+    by_beams = columns[..., :, None] * responses[..., None, :]  # (B, L + K, M, C)
+    unit = beams / math.sqrt(system.power_w)
+    radial = np.sum((unit.conj()[:, None] * by_beams).real, axis=(2, 3), keepdims=True)
+    norm = np.sqrt(np.sum(raw[:, n:] ** 2, axis=1))
+    alive = norm >= rules.ZERO_NORM
+    scale = np.where(alive, 2.0 * math.sqrt(system.power_w) / np.where(alive, norm, 1.0), 0.0).astype(norm.dtype)
+    by_beams = (by_beams - unit[:, None] * radial) * scale[:, None, None, None]
+
+    out = np.empty((len(raw), rows.shape[1], raw.shape[1]), by_phase.dtype)
+    out[..., :n] = by_phase
+    start = n
+    for part in (by_beams[..., :k], by_beams[..., k:]):
+        size = m * part.shape[-1]
+        out[..., start : start + size] = part.real.reshape(*part.shape[:2], size)
+        out[..., start + size : start + 2 * size] = part.imag.reshape(*part.shape[:2], size)
+        start += 2 * size
+    return metrics, out
+
+
+def _by_user(system: Beampattern, at_users: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """`g` of `ln SINR_k` with respect to row k of `Y`: `T_kk / |T_kk|^2` for the signal, `-Y_kj / D_k` for what disturbs."""
+    k, columns = system.num_users, at_users.shape[-1]
     disturbing = np.ones((k, columns), bool)
     disturbing[np.arange(k), np.arange(k)] = False
     if system.cancel_sensing:
         disturbing[:, k:] = False
-    total = np.sum(np.where(disturbing, power, 0.0), axis=-1) + system.noise_w
-    weight = np.where(active, penalty / math.log(10.0), 0.0)[..., None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        toward = np.where(active, 1.0 / signal, 0.0)[..., None]
-    own = np.zeros((k, columns), bool)
-    own[np.arange(k), np.arange(k)] = True
-    factor = np.where(own, toward, np.where(disturbing, -1.0 / total[..., None], 0.0)) * weight
-    g_y = (factor * at_users).astype(beams.dtype)
-
-    row = system.steering.astype(beams.dtype)[worst]  # (B, N)
-    d = row[..., None] * worst_response[:, None, :] + np.swapaxes(known.ris_user, 1, 2) @ g_y
-    by_phase = 2.0 * np.sum((vb.conj() * d).imag, axis=-1)
-    g_f = np.conj(np.swapaxes(known.bs_ris, 1, 2)) @ (v.conj() * d) + np.swapaxes(known.bs_user, 1, 2) @ g_y
-
-    where = 2 * m * k
-    stream = raw[:, n : n + where]
-    raw_beams = (stream[:, : m * k] + 1j * stream[:, m * k :]).reshape(-1, m, k)
-    stream = raw[:, n + where :]
-    half = m * system.num_sensing_beams
-    raw_sensing = (stream[:, :half] + 1j * stream[:, half:]).reshape(-1, m, system.num_sensing_beams)
-    norm = rules.norms(np, np.concatenate([raw_beams, raw_sensing], axis=-1), (1, 2))
-    alive = norm >= rules.ZERO_NORM
-    unit = beams / math.sqrt(system.power_w)
-    radial = np.sum((unit.conj() * g_f).real, axis=(1, 2), keepdims=True)
-    g_raw = (g_f - unit * radial) * np.where(alive, math.sqrt(system.power_w) / np.where(alive, norm, 1.0), 0.0)
-    flat = lambda a: np.concatenate([a.real.reshape(len(a), -1), a.imag.reshape(len(a), -1)], axis=1)  # noqa: E731
-    gradient = np.concatenate([math.pi * by_phase, 2.0 * flat(g_raw[..., :k]), 2.0 * flat(g_raw[..., k:])], axis=1)
-    return value, gradient
+    power = abs2(np, at_users)
+    own = np.eye(k, columns, dtype=bool)
+    signal = np.sum(np.where(own, power, 0.0), axis=-1, keepdims=True)
+    total = np.sum(np.where(disturbing, power, 0.0), axis=-1, keepdims=True) + system.noise_w
+    alive = (margins > -40.0)[..., None]
+    toward = np.where(alive, 1.0 / np.where(alive, signal, 1.0), 0.0)
+    factor = np.where(own, toward, np.where(disturbing & alive, -1.0 / total, 0.0))
+    return at_users * factor

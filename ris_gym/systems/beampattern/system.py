@@ -191,6 +191,10 @@ class Beampattern(System):
         """Validate loaded channels. Arrays without `reference` get the rms amplitudes of the whole file as theirs."""
         return sampler.check_scene(self, arrays)
 
+    def draw_estimates(self, scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:
+        """Estimates `X + e rms(X) CN` of the three links (section 12)."""
+        return sampler.with_estimates(scene, rng, csi_error)
+
     def evaluate(self, scene: BeampatternScene, design: BeampatternDesign) -> BeampatternMetrics:
         """Metrics (section 4): `p_l = sum_s |[A F]_ls|^2`, `SINR_k`, their margins, cost and score. Array-API generic."""
         xp = namespace(scene.bs_ris, design.beams, design.coefficients)
@@ -295,14 +299,20 @@ class Beampattern(System):
         common = super().observe_local(known, raw, control, penalty)
         return common | features.local(self, known, self.decode(known, raw, control))
 
-    def score_gradient(
-        self, known: BeampatternScene, raw: np.ndarray, control: str = "full", penalty: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As the base class; for `control="full"` by a numpy adjoint."""
-        if control != "full":
-            return super().score_gradient(features.without_los(known), raw, control, penalty)
+    def pieces(self, metrics: BeampatternMetrics) -> tuple[Array, Array]:  # type: ignore[override]
+        """`log10(p_l / p_ref)` (B, L), whose least is the score, and margins / 10 (B, K)."""
+        reference = metrics.objective - 10.0 * metrics.score
+        return (metrics.gains_dbm - reference[:, None]) / 10.0, metrics.margins["sinr"] / 10.0
+
+    def pieces_jacobian(
+        self, known: BeampatternScene, raw: np.ndarray, control: str = "full"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As the base class; for `control="full"` in closed form (numpy)."""
         check_raw(self, known, raw, control)
-        return gradients.full(self, known, raw, self.default_penalty if penalty is None else penalty)
+        if control != "full":
+            return super().pieces_jacobian(features.without_los(known), raw, control)
+        metrics, jacobian = gradients.jacobian(self, known, raw)
+        return *self.pieces(metrics), jacobian
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,216 @@
+"""The reinforcement-learning protocol, once and batched: scenes in, raw actions in, rewards and observations out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ris_gym import variables as var
+from ris_gym.arrays import Batch
+from ris_gym.envs.config import EnvConfig, checked_scene, episode_of, horizon_of, validate
+from ris_gym.envs.observation import Observer, raw_dtype
+from ris_gym.systems.base import Metrics, System
+
+
+class Core:
+    """`num_envs` episodes of one system, advanced together. No autoreset, no spaces: the environments add those.
+
+    Attributes:
+        scene, known: the worlds and what may be acted on (batch `num_envs`).
+        raw: raw vectors (B, n) of the current designs; design, metrics: the designs and their metrics on the truth.
+        value: penalised score (B,) of the current design, float64; known_metrics: metrics at `known`.
+        steps: steps taken in the episode (B,); done: episodes that have ended (B,).
+    """
+
+    def __init__(self, system: System, config: EnvConfig, num_envs: int = 1) -> None:
+        self.system, self.config, self.num_envs = system, validate(system, config), num_envs
+        self.episode, self.horizon = episode_of(system, self.config), horizon_of(system, self.config)
+        self.variables = system.variables(self.config.control)
+        self.num_raw = var.length(self.variables)
+        self.periodic = var.periodic(self.variables)
+        self.observer = Observer(system, self.config)
+        self.real = raw_dtype(self.config)
+        self.scene: Any = None
+        self.known: Any = None
+        self.design: Any = None
+        self.metrics: Metrics | None = None
+        self.known_metrics: Metrics | None = None
+        self.raw = np.zeros((num_envs, self.num_raw), self.real)
+        self.value = np.zeros(num_envs)
+        self.steps = np.zeros(num_envs, np.int64)
+        self.done = np.ones(num_envs, bool)
+        self._features: np.ndarray = np.zeros((num_envs, 0), np.float32)
+        self._next_scene = 0
+
+    # -- reset --------------------------------------------------------------------------------------------------------------
+
+    def reset(self, rng: np.random.Generator, mask: np.ndarray | None = None, scene: Batch | None = None) -> None:
+        """Begin new episodes where `mask` is True (None: all), on `scene` (one per new episode) or on fresh ones.
+
+        Raises:
+            ValueError, TypeError: `scene` does not fit; the state is unchanged then.
+        """
+        if self.scene is None or mask is None or bool(mask.all()):
+            mask, count = None, self.num_envs
+        else:
+            count = int(mask.sum())
+            if count == 0:
+                return
+        if scene is None:
+            fresh = self._draw(rng, count)
+        else:
+            fresh = checked_scene(self.system, scene, "options['scene']")
+            if len(fresh) != count:
+                raise ValueError(f"options['scene'] must hold {count} scenes, one per episode begun, got {len(fresh)}")
+        if scene is not None or self.config.scenes is not None:
+            if self.config.csi_error:
+                fresh = self.system.draw_estimates(fresh, rng, self.config.csi_error)
+            fresh = fresh.astype(self.config.dtype)
+        known = self.system.known(fresh)
+        raw = self._start(rng, known)
+        if mask is None:
+            self.scene, self.known, self.raw = fresh, known, raw
+            self._features = self.observer.scene(known)
+            self.steps, self.done = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, bool)
+        else:
+            self.scene = self.scene.put(mask, fresh)
+            self.known = self.system.known(self.scene)
+            self.raw, self._features = self.raw.copy(), self._features.copy()
+            self.raw[mask], self._features[mask] = raw, self.observer.scene(known)
+            self.steps[mask], self.done[mask] = 0, False
+        if self.observer.designed:
+            part = None if mask is None or self.metrics is None else mask
+            self._evaluate(part)
+
+    def _draw(self, rng: np.random.Generator, count: int) -> Any:
+        scenes = self.config.scenes
+        if scenes is None:
+            return self.system.sample(rng, count, self.config.csi_error, self.config.dtype)
+        assert isinstance(scenes, Batch)
+        if self.config.scenes_order == "random":
+            return scenes[rng.integers(len(scenes), size=count)]
+        index = (self._next_scene + np.arange(count)) % len(scenes)
+        self._next_scene = int((self._next_scene + count) % len(scenes))
+        return scenes[index]
+
+    def _start(self, rng: np.random.Generator, known: Any) -> np.ndarray:
+        if not self.observer.designed:
+            return np.zeros((len(known), self.num_raw), self.real)
+        if self.config.start == "random":
+            return (2.0 * rng.random((len(known), self.num_raw)) - 1.0).astype(self.real)
+        return self.system.start(known, self.config.control).astype(self.real)
+
+    # -- step ---------------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: Any, discrete: bool) -> np.ndarray:
+        """Validated actions (B, n): a box action clipped to [-1, 1], an alphabet action as raw numbers. Raises ValueError."""
+        array = np.asarray(action)
+        if array.shape != (self.num_envs, self.num_raw):
+            raise ValueError(f"action must have shape {(self.num_envs, self.num_raw)}, got {array.shape}")
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"action must hold real numbers, got dtype {array.dtype}")
+        if discrete:
+            sizes = var.alphabet(self.variables)
+            if array.dtype.kind == "f" or np.any(array < 0) or np.any(array >= sizes):
+                raise ValueError(f"action must hold integers in [0, {int(sizes.max()) - 1}], got {array!r}")
+            return var.from_index(self.variables, array).astype(self.real)
+        array = array.astype(self.real)
+        if not np.isfinite(array).all():
+            raise ValueError("action must be finite, got nan or inf")
+        return np.clip(array, -1.0, 1.0)
+
+    def step(self, action: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
+        """One step of every episode.
+
+        Returns:
+            reward (B,) float64, terminated (B,), truncated (B,), and the metrics of the designs used (on the truth).
+
+        Raises:
+            ValueError: the action is malformed; the state is unchanged then.
+        """
+        discrete = self.config.action == "discrete"
+        action = self.check_action(action, discrete)
+        if self.episode.kind == "refine" and not discrete:
+            action = var.move(self.periodic, self.raw, self.real.type(self.config.step_size) * action)
+        self.raw = action
+        if self.episode.kind == "blocks":
+            return self._block(rng)
+        before = self.value
+        self._evaluate()
+        assert self.metrics is not None
+        self.steps = self.steps + 1
+        ended = self.steps >= self.horizon
+        reward = self.value - before if self.episode.kind == "refine" else self.value
+        return self._end(reward, ended, self.metrics)
+
+    def _block(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
+        self.design = self._design()
+        used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
+        reward = np.asarray(self.system.penalised(used, self.config.penalty), np.float64)
+        self.known = self.system.known(self.scene)
+        self._features = self.observer.scene(self.known)
+        self._evaluate()
+        self.steps = self.steps + 1
+        return self._end(reward, self.steps >= self.horizon, used)
+
+    def _end(
+        self, reward: np.ndarray, ended: np.ndarray, metrics: Metrics
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
+        self.done = ended.copy()
+        never = np.zeros(self.num_envs, bool)
+        if self.episode.ends == "terminated":
+            return reward, ended, never, metrics
+        return reward, never, ended, metrics
+
+    def _design(self) -> Any:
+        design = self.system.decode(self.known, self.raw, self.config.control)
+        return design if self.known is self.scene else self.system.project(self.scene, design)
+
+    def _evaluate(self, mask: np.ndarray | None = None) -> None:
+        """Design, metrics and value of the current raw vectors, everywhere or where `mask` is True."""
+        if mask is None:
+            self.design = self._design()
+            self.metrics = self.system.evaluate(self.scene, self.design)
+            self.known_metrics = (
+                self.metrics if self.known is self.scene else self.system.evaluate(self.known, self.design)
+            )
+            self.value = np.asarray(self.system.penalised(self.metrics, self.config.penalty), np.float64)
+            return
+        scene, known = self.scene[mask], self.known[mask]
+        design = self.system.decode(known, self.raw[mask], self.config.control)
+        if self.known is not self.scene:
+            design = self.system.project(scene, design)
+        metrics = self.system.evaluate(scene, design)
+        assert self.metrics is not None and self.known_metrics is not None
+        same = self.known_metrics is self.metrics
+        self.design, self.metrics = self.design.put(mask, design), self.metrics.put(mask, metrics)
+        self.known_metrics = (
+            self.metrics if same else self.known_metrics.put(mask, self.system.evaluate(known, design))
+        )
+        self.value = self.value.copy()
+        self.value[mask] = self.system.penalised(metrics, self.config.penalty)
+
+    # -- views --------------------------------------------------------------------------------------------------------------
+
+    def observe(self) -> np.ndarray:
+        """Observations (B, n) float32, fresh."""
+        if not self.observer.designed:
+            return self._features.copy()
+        time_left = 1.0 - self.steps / self.horizon
+        assert self.known_metrics is not None
+        return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, time_left)
+
+    def info(self, metrics: Metrics) -> dict[str, Any]:
+        """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""
+        out: dict[str, Any] = {
+            "objective": np.array(metrics.objective, np.float64),
+            "score": np.array(metrics.score, np.float64),
+            "cost": np.array(metrics.cost, np.float64),
+            "feasible": np.array(metrics.feasible, bool),
+            "is_success": np.array(metrics.feasible, bool),
+            "margins": {name: np.array(array, np.float64) for name, array in metrics.margins.items()},
+        }
+        for name, array in metrics.physical().items():
+            out[name] = np.array(array, np.float64 if array.dtype.kind == "f" else array.dtype)
+        return out

@@ -1,0 +1,90 @@
+"""Assembling observations: scene features once per scene, design features every step, into one float32 vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ris_gym import variables as var
+from ris_gym.arrays import Batch
+from ris_gym.envs.config import EnvConfig, episode_of
+from ris_gym.systems.base import Metrics, System, pack
+
+LIMIT = 10.0
+
+
+class Observer:
+    """Observations of one system under one configuration.
+
+    `layout` maps each feature to `(start, stop, shape)` in the observation vector: scene features, then (where a current design
+    exists) the raw vector, design features and, in `refine`, the time left, then the local frame.
+    """
+
+    def __init__(self, system: System, config: EnvConfig) -> None:
+        self.system, self.config = system, config
+        kind = episode_of(system, config).kind
+        self.local = config.observation == "local"
+        self.timed = kind == "refine"
+        self.designed = kind != "single" or self.local
+        self.layout = self._layout()
+        self.size = next(reversed(self.layout.values()))[1]
+        scene_names = list(system.observe_scene(self._probe()[0]))
+        self.scene_size = self.layout[scene_names[-1]][1] if scene_names else 0
+
+    def _probe(self) -> tuple[Batch, np.ndarray]:
+        known = self.system.known(self.system.sample(np.random.default_rng(0), 1, dtype=self.config.dtype))
+        return known, np.zeros((1, var.length(self.system.variables(self.config.control))), raw_dtype(self.config))
+
+    def _layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
+        known, raw = self._probe()
+        design = self.system.decode(known, raw, self.config.control)
+        features = self.system.observe_scene(known) | self._design(known, raw, design, self.system.evaluate(known, design), np.ones(1))
+        layout, start = {}, 0
+        for name, array in features.items():
+            shape = tuple(array.shape[1:])
+            layout[name] = (start, start + math.prod(shape), shape)
+            start += math.prod(shape)
+        return layout
+
+    def _design(
+        self, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, time_left: np.ndarray
+    ) -> Mapping[str, np.ndarray]:
+        if not self.designed:
+            return {}
+        features = {"raw": raw} | self.system.observe_design(known, design, metrics)
+        if self.timed:
+            features["time_left"] = time_left[:, None]
+        if self.local:
+            assert self.config.penalty is not None
+            features |= self.system.observe_local(known, raw, self.config.control, self.config.penalty)
+        return features
+
+    def scene(self, known: Batch) -> np.ndarray:
+        """Scene features (B, scene_size), float32, clipped."""
+        features = self.system.observe_scene(known)
+        if not features:
+            return np.zeros((len(known), 0), np.float32)
+        packed = pack(features)
+        return np.clip(packed, -LIMIT, LIMIT, out=packed)
+
+    def __call__(
+        self, scene: np.ndarray, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, time_left: np.ndarray
+    ) -> np.ndarray:
+        """The observation (B, size), a fresh float32 array."""
+        features = self._design(known, raw, design, metrics, time_left)
+        out = np.empty((len(scene), self.size), np.float32)
+        out[:, : self.scene_size] = scene
+        for name, array in features.items():
+            start, stop, _ = self.layout[name]
+            out[:, start:stop] = array.reshape(len(array), -1)
+        rest = out[:, self.scene_size :]
+        np.clip(rest, -LIMIT, LIMIT, out=rest)
+        return out
+
+
+def raw_dtype(config: EnvConfig) -> np.dtype:
+    """Real dtype of raw vectors in a rollout."""
+    return np.dtype(np.float32 if config.dtype == "complex64" else np.float64)

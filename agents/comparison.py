@@ -167,12 +167,12 @@ def run_policy(
         seconds += time.perf_counter() - began
         statuses += status
         try:
-            truth = scene[index]
-            metrics = system.evaluate(truth, system.project(truth, design))
+            truth, answered = scene[index], len(design)
+            metrics = system.evaluate(truth, system.project(truth, design)) if answered == len(index) else None
         except Exception as error:
             raise ValueError(f"policy {name!r} answered with a design that cannot be evaluated: {error}") from error
-        if len(metrics.objective) != len(index):
-            raise ValueError(f"policy {name!r} answered {len(metrics.objective)} designs for {len(index)} scenes")
+        if metrics is None:
+            raise ValueError(f"policy {name!r} answered {answered} designs for {len(index)} scenes")
         parts.append(_judge(system, metrics, penalty))
     progress(name, total, total)
     joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}

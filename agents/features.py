@@ -1,10 +1,13 @@
 """Which numbers of an observation belong to which element, antenna, or to the whole scene.
 
 A flat observation is gathered into *tokens*: one token per surface element and one per BS antenna, each with the same few
-numbers (its entries of the gradient and of the raw vector, its alignment with every path), and one set of *global* numbers
-(Gram matrix, margins, gains, time left). A network shared over tokens then fits any number of elements. Everything here is
-integer index arrays derived from two public declarations, `system.variables(control)` and `env.observation_layout`; the
+numbers (its entries of the ascent directions and of the raw vector, its alignment with every path), and one set of *global*
+numbers (Gram matrix, margins, gains, time left). A network shared over tokens then fits any number of elements. Everything here
+is integer index arrays derived from two public declarations, `system.variables(control)` and `env.observation_layout`; the
 networks only index with them.
+
+Parts of the observation whose last axis is the raw action vector, (..., n), are cut by variable like the action itself; parts
+with an axis of the elements go to the elements; the rest is global.
 """
 
 from __future__ import annotations
@@ -17,9 +20,8 @@ import numpy as np
 
 __all__ = ["FeatureMap", "TokenGroup", "build_feature_map", "variable_dicts"]
 
-GRADIENT, RAW = "direction", "raw"
-PER_ACTION = (GRADIENT, RAW)
-"""Layout entries of the length of the raw action vector, cut by variable."""
+RAW = "raw"
+"""The layout entry with the raw vector of the current design."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +32,13 @@ class TokenGroup:
         name: `element`, `antenna` or `entry`.
         inputs: (tokens, F) positions in the observation.
         outputs: (tokens, C) positions in the action.
-        gradients: (tokens, C) positions in the observation of the gradient with respect to `outputs`, or None.
+        directions: (D, tokens, C) positions in the observation of the directions that belong to `outputs`.
     """
 
     name: str
     inputs: np.ndarray
     outputs: np.ndarray
-    gradients: np.ndarray | None
+    directions: np.ndarray
 
     @property
     def tokens(self) -> int:
@@ -46,10 +48,14 @@ class TokenGroup:
 
 @dataclasses.dataclass(frozen=True)
 class FeatureMap:
-    """The gathering of one environment: token groups that together set every action entry, and the global inputs."""
+    """The gathering of one environment: token groups that together set every action entry, and the global inputs.
+
+    `directions` are the names of the observed raw directions (`direction`, `ascent[0]`, ...), in the order of the groups' ones.
+    """
 
     groups: tuple[TokenGroup, ...]
     globals: np.ndarray
+    directions: tuple[str, ...]
     observation_size: int
     action_size: int
 
@@ -107,7 +113,18 @@ def build_feature_map(
             continue
         members[kind].append((v, np.moveaxis(index, axis, 0).reshape(index.shape[axis], -1)))
 
-    per_action = {n: p for n, p in parts.items() if n in PER_ACTION and p[1] - p[0] == action_size}
+    per_action = {name: part for name, part in parts.items() if part[2] and part[2][-1] == action_size}
+    rows = [
+        (name, start + i * action_size)
+        for name, (start, stop, _) in per_action.items()
+        for i in range((stop - start) // action_size)
+    ]
+    directions = [(name, start) for name, start in rows if name != RAW]
+    counter: dict[str, int] = {}
+    labels = []
+    for name, _ in directions:
+        counter[name] = counter.get(name, -1) + 1
+        labels.append(f"{name}[{counter[name]}]" if per_action[name][1] - per_action[name][0] > action_size else name)
     tokens_of: dict[str, list[np.ndarray]] = {"element": [], "antenna": []}
     global_parts: list[np.ndarray] = []
     for name, (start, stop, shape) in parts.items():
@@ -126,20 +143,20 @@ def build_feature_map(
             continue
         outputs = np.concatenate([index for _, index in owned], axis=1 if kind != "entry" else 0)
         inputs: list[np.ndarray] = list(tokens_of.get(kind, []))
-        for name, (start, _, _) in per_action.items():
-            for v, index in owned if kind != "entry" else []:
-                if not (name == RAW and v.kind == "phase" and not raw_phases):
-                    inputs.append(start + index)
+        for name, start in rows:
             if kind == "entry":
                 inputs.append(start + outputs)
-        gradients = per_action[GRADIENT][0] + outputs if GRADIENT in per_action else None
+            for v, index in owned if kind != "entry" else []:
+                if name != RAW or v.kind != "phase" or raw_phases:
+                    inputs.append(start + index)
+        along = np.array([start for _, start in directions], np.int64)[:, None, None] + outputs
         width = np.concatenate(inputs, axis=1) if inputs else np.empty((len(outputs), 0), np.int64)
-        groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), gradients))
+        groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), along))
         if kind != "entry" and counts[kind] != len(outputs):  # pragma: no cover - guarded by construction
             raise ValueError(f"variables of {kind}s disagree on their number")
     everything = np.concatenate(global_parts) if global_parts else np.empty(0, np.int64)
     total = max((stop for _, stop, _ in layout.values()), default=0)
-    return FeatureMap(tuple(groups), everything.astype(np.int64), int(total), action_size)
+    return FeatureMap(tuple(groups), everything.astype(np.int64), tuple(labels), int(total), action_size)
 
 
 def _element_axis(name: str, shape: tuple[int, ...], elements: int | None) -> int | None:

@@ -2,14 +2,15 @@
 
 The default is the *token network*: every surface element and every antenna runs through the same small network, sees the mean
 over all others and the global numbers, and answers with its own part of the action. Its weights do not depend on the number
-of elements or antennas. The output starts at (almost) zero, or at `gradient_skip` times the gradient, so that an untrained
-agent leaves the start design as it is, or ascends it, and training adds to that.
+of elements or antennas. The observed ascent directions are added with factors that depend on the state: the network learns step
+lengths, and corrections to the directions. The corrections start at (almost) zero, so that an untrained agent leaves the start
+design as it is or, with `skip_init`, ascends it by fixed steps.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,22 +69,34 @@ class TokenEncoder(nn.Module):
 
 
 class TokenNetwork(nn.Module):
-    """The actor: `action_i = head(e_i, context) + skip * gradient_i`, with one learned `skip` per group."""
+    """The actor: `action_i = head(e_i, context) + sum_d c_d(context) direction_{d,i}`, with own `c` for every group.
 
-    def __init__(self, features: FeatureMap, hidden: int = 64, gradient_skip: float = 0.0) -> None:
+    Args:
+        features: the gathering.
+        hidden: width.
+        skip_init: first values of the factors `c_d`, in the order of `features.directions`; missing ones are 0.
+    """
+
+    def __init__(self, features: FeatureMap, hidden: int = 64, skip_init: Sequence[float] = ()) -> None:
         super().__init__()
+        if len(skip_init) > len(features.directions):
+            raise ValueError(f"skip_init has {len(skip_init)} values for the directions {features.directions}")
         self.groups = features.groups
-        self.action_size = features.action_size
         self.encoder = TokenEncoder(features, hidden)
         self.heads = nn.ModuleDict()
-        self.skips = nn.ParameterDict()
+        self.factors = nn.ModuleDict()
+        self.num_directions = len(features.directions)
         order = []
         for group in features.groups:
             self.heads[group.name] = _mlp(2 * hidden, hidden, group.outputs.shape[1], last_gain=0.01)
             order.append(group.outputs.ravel())
-            if group.gradients is not None:
-                self.skips[group.name] = nn.Parameter(torch.full((1,), float(gradient_skip)))
-                self.register_buffer(f"grad_{group.name}", torch.as_tensor(group.gradients.ravel()), persistent=False)
+            if self.num_directions:
+                factor = _mlp(hidden, self.num_directions, last_gain=0.01)
+                first = torch.zeros(self.num_directions)
+                first[: len(skip_init)] = torch.as_tensor([float(value) for value in skip_init])
+                factor[0].bias.data.copy_(first)  # type: ignore[operator]
+                self.factors[group.name] = factor
+                self.register_buffer(f"along_{group.name}", torch.as_tensor(group.directions.ravel()), persistent=False)
         self.register_buffer("order", torch.as_tensor(np.argsort(np.concatenate(order))), persistent=False)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
@@ -94,8 +107,9 @@ class TokenNetwork(nn.Module):
             tokens = embedded[group.name]
             wide = torch.cat([tokens, context[:, None, :].expand(-1, group.tokens, -1)], dim=2)
             out = self.heads[group.name](wide).flatten(1)
-            if group.gradients is not None:
-                out = out + self.skips[group.name] * observation[:, self.get_buffer(f"grad_{group.name}")]
+            if self.num_directions:
+                along = observation[:, self.get_buffer(f"along_{group.name}")].view(-1, self.num_directions, out.shape[1])
+                out = out + (self.factors[group.name](context)[:, None, :] @ along)[:, 0]
             outputs.append(out)
         return torch.cat(outputs, dim=1)[:, self.get_buffer("order")]
 
@@ -130,7 +144,7 @@ def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
     """The actor of a network description.
 
     Args:
-        spec: `{"kind": "token", "hidden": 64, "gradient_skip": 0.0}` or `{"kind": "flat", "hidden": 256}`.
+        spec: `{"kind": "token", "hidden": 64, "skip_init": []}` or `{"kind": "flat", "hidden": 256}`.
 
     Raises:
         ValueError: unknown kind or setting.

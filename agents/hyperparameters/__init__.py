@@ -54,8 +54,9 @@ class Network:
     """`token`: shared over elements and antennas, for any number of them; `flat`: a plain multilayer perceptron."""
     hidden: int = 64
     """Width of the hidden layers."""
-    gradient_skip: float = 0.0
-    """First value of the learned factor with which the gradient is added to the action (token networks)."""
+    skip_init: tuple[float, ...] = ()
+    """First values of the learned factors with which the observed directions are added to the action (token networks), in the
+    order of the observation; missing ones are 0."""
     ignore: tuple[str, ...] = ()
     """Parts of the observation that a token network does not see."""
     raw_phases: bool = False
@@ -67,9 +68,9 @@ class Network:
 
     def spec(self) -> dict[str, Any]:
         """The description that an artefact stores."""
-        spec = dataclasses.asdict(self) | {"ignore": list(self.ignore)}
+        spec = dataclasses.asdict(self) | {"ignore": list(self.ignore), "skip_init": list(self.skip_init)}
         if self.kind == "flat":
-            del spec["gradient_skip"]
+            del spec["skip_init"]
         return spec
 
 

@@ -19,6 +19,7 @@ class Paper:
     env: str
     vector_env: str
     baselines: str
+    picture: str
 
 
 PAPERS: dict[str, Paper] = {}
@@ -31,6 +32,7 @@ def register(
     system: str | None = None,
     env: str | None = None,
     baselines: str | None = None,
+    picture: str | None = None,
     version: int = 0,
 ) -> Paper:
     """Register a paper: its system, its environment `ris_gym/<title>-v<version>` and its baselines.
@@ -40,6 +42,7 @@ def register(
         system: module of the class `<title>` (default `ris_gym.systems.<name>`).
         env: module of the classes `<title>Env` and `<title>VectorEnv` (default `ris_gym.envs.<name>`).
         baselines: module that registers the policies (default `baselines.<name>`).
+        picture: module of the function `draw` (default `ris_gym.envs.pictures.<name>`; without it a plain picture is drawn).
 
     Raises:
         ValueError: the name is taken.
@@ -54,6 +57,7 @@ def register(
         env=f"{env_module}:{title}Env",
         vector_env=f"{env_module}:{title}VectorEnv",
         baselines=baselines or f"baselines.{name}",
+        picture=f"{picture or f'ris_gym.envs.pictures.{name}'}:draw",
     )
     PAPERS[name] = paper
     gymnasium.register(paper.id, entry_point=paper.env, vector_entry_point=paper.vector_env)

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ris_gym import variables as var
-
 from baselines.binding import BoundPolicy
 from baselines.policy import Solution
+from ris_gym import variables as var
 
 
 @dataclass(kw_only=True)
@@ -69,12 +68,12 @@ class Gradient(_Generic):
 
     Attributes:
         steps: gradient evaluations, as many as the horizon of `refine`.
-        step_size: Adam's; chosen on validation scenes of `beampattern`.
+        step_size: Adam's; chosen on validation scenes of `beampattern` (both presets, N = 32 and 64; flat from 0.03 to 0.05).
     """
 
     name: str = "gradient"
     steps: int = 16
-    step_size: float = 0.05
+    step_size: float = 0.04
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,10 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from ris_gym import registry as papers
-
 from baselines import generic
 from baselines.policy import Bound, Policy
+from ris_gym import registry as papers
 
 Factory = Callable[..., Policy]
 """factory(system=, penalty=, **options) -> policy."""

@@ -81,7 +81,9 @@ class AlternatingOptimisation(BeampatternPolicy):
         retry = np.flatnonzero(~feasible)
         if len(retry):
             v[retry] = communication_phases(scaled[retry], [generators[i] for i in retry])
-            f[retry], gain[retry], feasible[retry] = self.transmit(scaled[retry], v[retry], [generators[i] for i in retry])
+            f[retry], gain[retry], feasible[retry] = self.transmit(
+                scaled[retry], v[retry], [generators[i] for i in retry]
+            )
         status = np.where(feasible, "stopped", "infeasible").astype("<U10")
         history = [gain.copy()]
         rows = np.flatnonzero(feasible)

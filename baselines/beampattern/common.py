@@ -61,7 +61,7 @@ class BeampatternPolicy:
         """Canonical, hard-feasible designs for the scenes of `known`."""
         begin = time.perf_counter()
         generators = scene_generators(rng, len(known))
-        outcomes = []
+        outcomes = [] if len(known) else [self._nothing()]
         for first in range(0, len(known), self.chunk):
             part = slice(first, first + self.chunk)
             scaled = Scaled.of(self.system, known[part])
@@ -97,6 +97,13 @@ class BeampatternPolicy:
             history=history,
             seconds=time.perf_counter() - begin,
         )
+
+    def _nothing(self) -> Outcome:
+        """The outcome for no scenes."""
+        s = self.system
+        beams = np.zeros((0, s.num_antennas, s.num_users + s.num_sensing_beams), complex)
+        v, status = np.zeros((0, s.num_elements), complex), np.zeros(0, "<U10")
+        return Outcome(v=v, f=beams, status=status, history=np.zeros((1, 0)))
 
     def _round(self, scaled: Scaled, outcome: Outcome, generators: list[np.random.Generator]) -> Outcome:
         """Nearest discrete phases, then the transmit step once more; the communication phases where that fails."""

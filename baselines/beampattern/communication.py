@@ -64,5 +64,3 @@ def phase_repair(scaled: Scaled, v: ComplexArray, beta: float = 20.0, steps: int
         v[todo] = _turn(part, v[todo], beta)
         todo = todo[reach(part, v[todo]) < 1.0 + 1e-4]
     return v
-
-

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.tools.linalg import Array, ComplexArray, abs2, herm, inverse_positive, is_positive_definite, solve_positive
+from baselines.tools.linalg import (
+    Array,
+    ComplexArray,
+    abs2,
+    herm,
+    inverse_positive,
+    is_positive_definite,
+    solve_positive,
+)
 
 OPTIMAL, STOPPED, INFEASIBLE, FAILED = "optimal", "stopped", "infeasible", "failed"
 
@@ -140,7 +148,9 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
     degree = blocks * size + int(plus.sum())
 
     z, good = _interior_start(problem, factors)
-    central = [(z.copy(), np.zeros_like(z), np.zeros(count)) for _ in range(2)]  # the last two central points, latest first
+    central = [
+        (z.copy(), np.zeros_like(z), np.zeros(count)) for _ in range(2)
+    ]  # the last two central points, latest first
     cert_z, cert_value = z.copy(), np.full(count, np.inf)  # best point at which S was found positive definite
     status = np.where(good, STOPPED, FAILED).astype("<U10")
     iterations = np.zeros(count, np.int64)
@@ -151,7 +161,8 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
         if not len(rows):
             break
         zr, tr = z[rows], tau[rows]
-        inverse, ok = inverse_positive(_flat(_assemble(f, weights, diagonal, zr)))
+        slack = _assemble(f, weights, diagonal, zr)
+        inverse, ok = inverse_positive(_flat(slack))
         inverse = inverse.reshape(len(rows), blocks, size, size)
         ok = ok.reshape(len(rows), blocks).all(1)
         value = np.einsum("bm,bm->b", cost[rows], zr)
@@ -184,7 +195,7 @@ def _solve_chunk(problem: DualProblem, part: slice, tolerance: float, max_iterat
             tau[keep] = np.maximum(tr[close] / 10.0, 0.7 * final[close])
             gradient = cost[keep] / tau[keep][:, None] - barrier[close]
             dz[close], decrement[close] = _newton(solution[close], gradient, tau[keep], group)
-        step = _step_length(zr, dz, decrement, f, weights, diagonal, plus)
+        step = _step_length(zr, dz, decrement, slack, f, weights, diagonal, plus)
         z[rows] = zr + step[:, None] * dz
         remain = ok & ~done & ~negative
         if not remain.all():
@@ -234,7 +245,7 @@ def _derivatives(inverse: ComplexArray, f: ComplexArray, weights: Array, diagona
     return first[..., 0, :].sum(1), second.sum(1)
 
 
-def _step_length(z, dz, decrement, f, weights, diagonal, plus) -> Array:
+def _step_length(z, dz, decrement, slack, f, weights, diagonal, plus) -> Array:
     """min(1, 0.9 x distance to the boundary), the distance to S > 0 found by backtracking with Cholesky tests."""
     ratio = np.where(dz[:, plus] < 0, -z[:, plus] / np.where(dz[:, plus] < 0, dz[:, plus], -1.0), np.inf)
     step = np.minimum(1.0, 0.9 * ratio.min(1, initial=np.inf))
@@ -244,7 +255,7 @@ def _step_length(z, dz, decrement, f, weights, diagonal, plus) -> Array:
     if not len(todo):
         return step
     change = _assemble(f[todo], weights, diagonal, dz[todo])
-    slack = _assemble(f[todo], weights, diagonal, z[todo])
+    slack = slack[todo]
     blocks = f.shape[1]
     for _ in range(60):
         trial = slack + (step[todo] / 0.9)[:, None, None, None] * change

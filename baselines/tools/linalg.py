@@ -22,9 +22,9 @@ def abs2(x: NDArray) -> Array:
 
 def is_positive_definite(matrices: ComplexArray) -> NDArray[np.bool_]:
     """Cholesky test of Hermitian matrices (B, n, n) -> (B,); False for non-finite ones."""
-    out = np.empty(len(matrices), bool)
-    for i, matrix in enumerate(matrices):
-        out[i] = lapack.zpotrf(matrix.T, lower=0, clean=0)[1] == 0
+    out = np.isfinite(matrices.sum((1, 2)))
+    for i in np.flatnonzero(out):
+        out[i] = lapack.zpotrf(matrices[i].T, lower=0, clean=0)[1] == 0
     return out
 
 
@@ -39,8 +39,8 @@ def inverse_positive(matrices: ComplexArray) -> tuple[ComplexArray, NDArray[np.b
     """
     out = np.zeros_like(matrices)
     good = np.zeros(len(matrices), bool)
-    for i, matrix in enumerate(matrices):
-        factor, info = lapack.zpotrf(matrix.T, lower=0, clean=0)
+    for i in np.flatnonzero(np.isfinite(matrices.sum((1, 2)))):
+        factor, info = lapack.zpotrf(matrices[i].T, lower=0, clean=0)
         if info == 0:
             inverse, info = lapack.zpotri(factor, lower=0, overwrite_c=1)
             if info == 0:

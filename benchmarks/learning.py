@@ -1,0 +1,214 @@
+"""The learning benchmark: several seeds per recipe, trained with a budget of CPU time, compared on unseen frozen scenes.
+
+    python benchmarks/learning.py                                    all recipes, 5 seeds, 10 minutes of one core each
+    python benchmarks/learning.py --recipes refine --seeds 2 --minutes 1 --folder runs/quick
+
+Seeds run `--jobs` at a time, each on one thread; interrupted, the same command goes on. Results: `<folder>/learning.json`
+(every run), `<folder>/learning.csv`, `<folder>/learning.png` (validation curves) and a table on screen. The final table compares
+the agents of all seeds with the optimisers on the frozen test set; decision times are taken at batch 256 in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "refine": {},
+    "one_shot": {
+        "env": {"episode": "one_shot", "control": "full", "observation": "csi"},
+        "network": {"kind": "flat", "hidden": 256, "ignore": ()},
+        "ppo": {"log_std_init": -0.5},
+    },
+    "one_shot_surface": {
+        "env": {"episode": "one_shot", "control": "surface", "observation": "csi"},
+        "network": {"kind": "flat", "hidden": 256, "ignore": ()},
+        "ppo": {"log_std_init": -0.5},
+    },
+}
+"""Changes to `agents/hyperparameters/beampattern.yaml`. `refine` is that file; the others are the papers' one-shot form."""
+
+REFERENCES = ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random")
+
+
+def configuration(system: str, recipe: str, seed: int, minutes: float, folder: Path) -> Any:
+    """The training run of one recipe and seed."""
+    import dataclasses
+
+    from agents import TrainConfig
+    from agents.hyperparameters import load
+
+    base, changes = load(system), RECIPES[recipe]
+    parts = {
+        name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", "ppo")
+    }
+    return TrainConfig(
+        system=system, minutes=minutes, clock="cpu", seed=seed, folder=str(folder), name=f"{recipe}-s{seed}", progress=False, **parts
+    )
+
+
+def train_one(system: str, recipe: str, seed: int, minutes: float, folder: Path) -> None:
+    """Train in this process (called in a child)."""
+    import torch
+
+    from agents import train
+
+    torch.set_num_threads(1)
+    train(configuration(system, recipe, seed, minutes, folder))
+
+
+def train_all(arguments: argparse.Namespace, folder: Path) -> None:
+    """Run every seed of every recipe, `jobs` at a time."""
+    waiting = [
+        (recipe, seed)
+        for seed in range(arguments.seeds)
+        for recipe in arguments.recipes
+        if not (folder / f"{recipe}-s{seed}" / "done.json").exists()
+    ]
+    running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+    total = len(waiting)
+    while waiting or running:
+        while waiting and len(running) < arguments.jobs:
+            recipe, seed = waiting.pop(0)
+            command = [sys.executable, __file__, "--one", recipe, str(seed), "--minutes", str(arguments.minutes)]
+            running[recipe, seed] = subprocess.Popen([*command, "--system", arguments.system, "--folder", str(folder)])
+            print(f"started {recipe} seed {seed} ({total - len(waiting)} of {total})", flush=True)
+        for key, process in list(running.items()):
+            if process.poll() is not None:
+                del running[key]
+                if process.returncode:
+                    raise RuntimeError(f"training of {key[0]} seed {key[1]} failed with exit code {process.returncode}")
+                print(f"finished {key[0]} seed {key[1]}", flush=True)
+        time.sleep(1.0)
+
+
+def decision_times(system: Any, policies: dict[str, Any], batch: int = 256, repeats: int = 3) -> dict[str, float]:
+    """Median CPU seconds per scene of each policy in one batch, interleaved."""
+    from agents.comparison import resolve
+    from agents.scenes import frozen_scenes
+
+    known = system.known(frozen_scenes(system, "validation", batch).scene)
+    seconds: dict[str, list[float]] = {name: [] for name in policies}
+    resolved = {name: resolve(system, policy)[1] for name, policy in policies.items()}
+    for repeat in range(repeats + 1):
+        for name, policy in resolved.items():
+            began = time.process_time()
+            policy.solve(known, np.random.default_rng(repeat))
+            if repeat:
+                seconds[name].append((time.process_time() - began) / batch)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def report(arguments: argparse.Namespace, folder: Path) -> None:
+    """Compare all agents with the references on the frozen test set; write and print."""
+    import ris_gym
+    from agents import compare
+    from agents.files import write_json, write_text
+    from baselines import names
+
+    system = ris_gym.systems.make(arguments.system)
+    agents = {
+        f"{recipe}-s{seed}": str(folder / f"{recipe}-s{seed}") for recipe in arguments.recipes for seed in range(arguments.seeds)
+    }
+    references = [name for name in REFERENCES if name in names(system)]
+    table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes)
+    table.save(folder, "comparison")
+    print(table)
+    seconds = decision_times(system, {**{r: agents[f"{r}-s0"] for r in arguments.recipes}, **{n: n for n in references}})
+    rows = []
+    for recipe in arguments.recipes:
+        members = [table.row(f"{recipe}-s{seed}") for seed in range(arguments.seeds)]
+        rows.append(summary(recipe, members, seconds[recipe]))
+    rows += [summary(name, [table.row(name)], seconds[name]) for name in references]
+    reference = next((row for row in rows if row["policy"] == "ao"), None)
+    header = ["policy", "score", "score_min", "score_max", "gap_to_bound", "violation_rate", "ms_per_scene", "ao_time_ratio"]
+    lines = [",".join(header)]
+    for row in rows:
+        row["ao_time_ratio"] = reference["ms_per_scene"] / row["ms_per_scene"] if reference else float("nan")
+        lines.append(",".join(row["policy"] if key == "policy" else f"{row[key]:.5g}" for key in header))
+    write_text(folder / "learning.csv", "\n".join(lines) + "\n")
+    write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, "minutes": arguments.minutes, "seeds": arguments.seeds})
+    print("\n".join(lines))
+    curves(folder, arguments, {row["policy"]: row["score"] for row in rows})
+
+
+def summary(name: str, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Mean over the runs, and every run."""
+    runs = [row["score"] for row in rows]
+    return {
+        "policy": name,
+        "score": float(np.mean(runs)),
+        "score_min": float(np.min(runs)),
+        "score_max": float(np.max(runs)),
+        "runs": runs,
+        "gap_to_bound": float(np.mean([row["gap_to_bound"] for row in rows])),
+        "violation_rate": float(np.mean([row["violation_rate"] for row in rows])),
+        "violation_rates": [row["violation_rate"] for row in rows],
+        "ms_per_scene": 1e3 * seconds,
+    }
+
+
+def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]) -> None:
+    """Validation curves of every run, with the references' test scores as lines."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8.0, 4.8), layout="constrained")
+    for index, recipe in enumerate(arguments.recipes):
+        for seed in range(arguments.seeds):
+            stored = json.loads((folder / f"{recipe}-s{seed}" / "agent" / "agent.json").read_text(encoding="utf-8"))
+            curve = stored["training"]["curve"]
+            axes.plot(
+                [point["seconds"] / 60.0 for point in curve],
+                [point["penalised_score"] for point in curve],
+                color=f"C{index}",
+                alpha=0.8,
+                lw=1.2,
+                label=f"PPO {recipe} ({arguments.seeds} seeds)" if seed == 0 else None,
+            )
+    styles = {"ao": "k--", "joint": "k-", "prox_linear": "k:", "gradient": "k-."}
+    for name, style in styles.items():
+        if name in levels:
+            axes.axhline(levels[name], ls=style[1:], color="k", lw=1.0, label=f"{name} (test scenes)")
+    axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(folder / "learning.png", dpi=130)
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--system", default="beampattern")
+    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=["refine", "one_shot"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes per run")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    parser.add_argument("--scenes", type=int, default=100, help="frozen test scenes")
+    parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
+    parser.add_argument("--one", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    folder = Path(arguments.folder)
+    if arguments.one:
+        train_one(arguments.system, arguments.one[0], int(arguments.one[1]), arguments.minutes, folder)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    train_all(arguments, folder)
+    report(arguments, folder)
+
+
+if __name__ == "__main__":
+    main()

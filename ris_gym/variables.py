@@ -11,6 +11,9 @@ follows from the kind of its variable:
 | `fraction` | 1 | (x + 1) / 2 in [0, 1] |
 | `mode` | 1 | 0 if x >= 0, else 1 |
 | `choice` | 1 | min(n - 1, floor(n (x + 1) / 2)), one of n |
+
+A `level` or `fraction` may have a `grid` of values: then it has an alphabet too (`action="discrete"` offers the grid), while raw
+numbers still mean what the table says.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from ris_gym.arrays import Array, namespace
+from ris_gym.arrays import Array, constant, namespace
 
 KINDS = ("cartesian", "phase", "level", "fraction", "mode", "choice")
 OWNERS = ("bs", "surface", "time")
@@ -36,7 +40,8 @@ class Variable:
         shape: shape of its value without the batch axis; () is one number.
         kind: see the table above.
         owner: `bs`, `surface` or `time`: who sets it.
-        n: size of the alphabet (`choice`: required; `phase`: 2^b with b-bit phases, else None; `mode`: always 2).
+        n: size of the alphabet (`choice`: required; `phase`: 2^b with b-bit phases, else None; `mode`: always 2; else of `grid`).
+        grid: alphabet of values of a `level` (in [-1, 1]) or `fraction` (in [0, 1]), increasing; None: continuous only.
 
     Raises:
         ValueError: a field breaks its rule; the message names field and value.
@@ -47,6 +52,7 @@ class Variable:
     kind: str
     owner: str
     n: int | None = None
+    grid: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -57,8 +63,22 @@ class Variable:
             object.__setattr__(self, "n", 2)
         if (self.kind == "choice" and self.n is None) or (self.n is not None and self.n < 1):
             raise ValueError(f"n of variable {self.name!r} must be a positive alphabet size, got {self.n!r}")
-        if self.n is not None and self.kind not in ("phase", "mode", "choice"):
+        if self.kind == "mode" and self.n != 2:
+            raise ValueError(f"n of variable {self.name!r} must be 2 for kind 'mode', got {self.n!r}")
+        if self.n is not None and self.grid is None and self.kind not in ("phase", "mode", "choice"):
             raise ValueError(f"n of variable {self.name!r} must be None for kind {self.kind!r}, got {self.n!r}")
+        if self.grid is not None:
+            self._check_grid(self.grid)
+
+    def _check_grid(self, grid: tuple[float, ...]) -> None:
+        low = {"level": -1.0, "fraction": 0.0}.get(self.kind)
+        if low is None:
+            raise ValueError(f"grid of variable {self.name!r} must be None for kind {self.kind!r}, got {grid!r}")
+        if not grid or grid[0] < low or grid[-1] > 1.0 or any(b <= a for a, b in pairwise(grid)):
+            raise ValueError(f"grid of variable {self.name!r} must increase in [{low:g}, 1], got {grid!r}")
+        if self.n not in (None, len(grid)):
+            raise ValueError(f"n of variable {self.name!r} must be None or {len(grid)} with this grid, got {self.n!r}")
+        object.__setattr__(self, "n", len(grid))
 
     @property
     def entries(self) -> int:
@@ -112,6 +132,11 @@ class Variable:
             raise ValueError(f"variable {self.name!r} has no alphabet")
         if self.kind == "phase":
             return xp.astype(xp.floor(0.5 * self.n * raw + 0.5), xp.int64) % self.n
+        if self.grid is not None:
+            grid = np.asarray(self.grid)
+            middles = constant(xp, 0.5 * (grid[1:] + grid[:-1]), raw)
+            value = xp.reshape(self.value(raw), (*raw.shape, 1))
+            return xp.sum(xp.astype(value >= middles, xp.int64), axis=-1)
         return xp.reshape(self.value(raw), raw.shape)
 
     def from_index(self, index: Array) -> Array:
@@ -119,6 +144,10 @@ class Variable:
         xp = namespace(index)
         if self.n is None:
             raise ValueError(f"variable {self.name!r} has no alphabet")
+        if self.grid is not None:
+            values = constant(xp, np.asarray(self.grid), xp.astype(index, xp.float64))
+            raw = xp.reshape(xp.take(values, xp.reshape(index, (-1,))), index.shape)
+            return raw if self.kind == "level" else 2.0 * raw - 1.0
         index = xp.astype(index, xp.float64)
         if self.kind == "phase":
             return wrap(2.0 * index / self.n)
@@ -213,8 +242,9 @@ def action_table(variables: Variables) -> str:
     rows = ["| Num | Action | Shape | Kind | Owner | Min | Max | Meaning |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for variable, where in zip(variables, slices(variables).values(), strict=True):
         text = meaning[variable.kind] + (f", {variable.n} values" if variable.n is not None else "")
+        numbers = f"{where.start}-{where.stop - 1}" if variable.size else "none"
         rows.append(
-            f"| {where.start}-{where.stop - 1} | `{variable.name}` | {variable.shape} | {variable.kind} "
+            f"| {numbers} | `{variable.name}` | {variable.shape} | {variable.kind} "
             f"| {variable.owner} | -1 | 1 | {text} |"
         )
     return "\n".join(rows)

@@ -100,7 +100,7 @@ class System(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON-able parameters, with the system's name under `system`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {"system": self.name, **{k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}}
+        return {"system": self.name, **{k: _listed(v) for k, v in fields.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -108,7 +108,7 @@ class System(ABC):
         values = dict(values)
         if (name := values.pop("system", cls.name)) != cls.name:
             raise ValueError(f"system must be {cls.name!r}, got {name!r}")
-        return cls.from_preset(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return cls.from_preset(**{k: _tupled(v) for k, v in values.items()})
 
     # -- the world ----------------------------------------------------------------------------------------------------------
 
@@ -200,10 +200,10 @@ class System(ABC):
     def observe_local(self, known: Any, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
         """The local frame of the design `decode(raw)`, from the derivatives of every piece of the penalised score.
 
-        `direction` (B, n) = sqrt(n) d / ||d|| and `log_norm` (B, 1) = log10(||d|| + 1e-6), d the derivative of score - penalty * cost;
-        `ascent` (B, E, n): unit-rms directions of the prox-linear steps for the lengths `ASCENT_STEPS`, and `ascent_log_norm` (B, E),
-        log10 of their rms. Where several pieces tie (a max-min objective) d jumps between them; the prox-linear step raises all of
-        them together. Subclasses append alignments and Gram matrices.
+        `direction` (B, n) = sqrt(n) d / ||d||, `log_norm` (B, 1) = log10(||d|| + 1e-6), d the derivative of score - penalty cost;
+        `ascent` (B, E, n): unit-rms directions of the prox-linear steps for the lengths `ASCENT_STEPS`, and `ascent_log_norm`
+        (B, E), log10 of their rms. Where several pieces tie (a max-min objective) d jumps between them; the prox-linear step
+        raises all of them together. Subclasses append alignments and Gram matrices.
         """
         score, slack, jacobian = self.pieces_jacobian(known, raw, control)
         penalty = float(penalty)
@@ -257,12 +257,22 @@ class System(ABC):
     def score_gradient(
         self, known: Any, raw: np.ndarray, control: str = "full", penalty: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Penalised score (B,) of `decode(raw)` at `known` and its derivative (B, n): the first worst piece and every violation."""
+        """Penalised score (B,) of `decode(raw)` at `known`, its derivative (B, n): the first worst piece and every violation."""
         penalty = self.default_penalty if penalty is None else penalty
         score, slack, jacobian = self.pieces_jacobian(known, raw, control)
         weights = np.concatenate([_first_worst(score), np.where(slack < 0.0, penalty, 0.0)], axis=1)
         value = score.min(axis=1) - penalty * np.clip(-slack, 0.0, None).sum(axis=1)
         return value, (weights[:, None].astype(jacobian.dtype) @ jacobian)[:, 0]
+
+
+def _listed(value: Any) -> Any:
+    """Tuples, nested ones too, as the lists of JSON."""
+    return [_listed(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def _tupled(value: Any) -> Any:
+    """The inverse of `_listed`."""
+    return tuple(_tupled(entry) for entry in value) if isinstance(value, list) else value
 
 
 def _first_worst(score: np.ndarray) -> np.ndarray:

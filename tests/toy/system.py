@@ -42,7 +42,7 @@ class ToyMetrics(Metrics):
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(System):
-    """Minimise the power (dB) under an SNR threshold, by the phases (`phase_bits` bits) of `num_elements` elements and the power."""
+    """Minimise the power (dB) under an SNR threshold, by the phases (`phase_bits` bits) of the elements and the power."""
 
     name: ClassVar[str] = "toy"
     sense: ClassVar[int] = -1

@@ -15,7 +15,11 @@ Factory = Callable[..., Policy]
 
 _POLICIES: dict[str, dict[str, Factory]] = {}
 _BOUNDS: dict[str, Callable[[Any, Any], Bound]] = {}
-_GENERIC: dict[str, Factory] = {"gradient": generic.Gradient, "random": generic.Random}
+_GENERIC: dict[str, Factory] = {
+    "prox_linear": generic.ProxLinear,
+    "gradient": generic.Gradient,
+    "random": generic.Random,
+}
 
 
 def _key(system: Any) -> str:
@@ -31,7 +35,7 @@ def _load(key: str) -> None:
 
 
 def names(system: Any) -> list[str]:
-    """Names of the policies of a system; the first is the paper's proposal, the last are `gradient` and `random`."""
+    """Names of the policies of a system; the first is the paper's proposal, the last are the generic ones."""
     key = _key(system)
     _load(key)
     return list(_POLICIES.get(key, {})) + [name for name in _GENERIC if name not in _POLICIES.get(key, {})]

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ import numpy as np
 
 Array = Any
 """An array of any library that follows the array API standard (numpy, torch)."""
+SINGLE = (np.dtype(np.float32), np.dtype(np.complex64))
 
 
 class Batch:
@@ -26,23 +28,23 @@ class Batch:
 
     def items(self) -> Iterator[tuple[str, Array]]:
         """Yield `(name, array)` of every array held; entries of a dictionary field are named `field/key`."""
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+        for name in field_names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, Mapping):
                 for key, entry in value.items():
-                    yield f"{field.name}/{key}", entry
+                    yield f"{name}/{key}", entry
             elif value is not None:
-                yield field.name, value
+                yield name, value
 
     def map(self, function: Callable[[Array], Array]) -> Self:
         """Apply `function` to every array held."""
         changes: dict[str, Any] = {}
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+        for name in field_names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, Mapping):
-                changes[field.name] = {key: function(entry) for key, entry in value.items()}
+                changes[name] = {key: function(entry) for key, entry in value.items()}
             elif value is not None:
-                changes[field.name] = function(value)
+                changes[name] = function(value)
         return self.replace(**changes)
 
     def replace(self, **changes: Any) -> Self:
@@ -76,7 +78,7 @@ class Batch:
                 raise ValueError(f"batches hold different arrays: {names} and {[name for name, _ in other.items()]}")
         columns = [dict(batch.items()) for batch in batches]
         joined = {
-            name: array_api_compat.array_namespace(columns[0][name]).concat([column[name] for column in columns], axis=0)
+            name: namespace(columns[0][name]).concat([column[name] for column in columns], axis=0)
             for name in names
         }
         return cls._from_items(batches[0], joined)
@@ -129,26 +131,51 @@ class Batch:
         return self.map(to_numpy)
 
 
+@lru_cache(maxsize=None)
+def field_names(cls: type) -> tuple[str, ...]:
+    """Names of the fields of a dataclass."""
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
 def to_numpy(array: Array) -> np.ndarray:
     """A numpy view or copy of an array of any library."""
     return array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
 
 
 def namespace(*arrays: Array) -> Any:
-    """The array-API namespace of the arrays (None entries are ignored)."""
-    return array_api_compat.array_namespace(*[array for array in arrays if array is not None])
+    """The array-API namespace of the arrays (None entries are ignored); numpy's own for numpy arrays."""
+    for array in arrays:
+        if type(array) is not np.ndarray and array is not None and not isinstance(array, np.generic):
+            return array_api_compat.array_namespace(*[array for array in arrays if array is not None])
+    return np
 
 
 def constant(xp: Any, value: np.ndarray, like: Array) -> Array:
     """The numpy constant `value` in the library, precision and device of `like`."""
-    if array_api_compat.is_numpy_namespace(xp):
-        dtype = np.result_type(like.dtype, np.complex64) if np.iscomplexobj(value) else real_dtype(xp, like)
-        return value.astype(dtype, copy=False)
+    if xp is np:
+        single = like.dtype in SINGLE
+        if value.dtype.kind == "c":
+            return value.astype(np.complex64 if single else np.complex128, copy=False)
+        return value.astype(np.float32 if single else np.float64, copy=False)
     dtype = real_dtype(xp, like)
     if np.iscomplexobj(value):
         dtype = {xp.float32: xp.complex64, xp.float64: xp.complex128}[dtype]
     value = value if value.flags.writeable and value.flags.c_contiguous else np.array(value)
     return xp.asarray(value, dtype=dtype, device=array_api_compat.device(like))
+
+
+class Constant:
+    """A numpy constant with its casts: `constant` that converts once per precision (numpy only; other libraries convert each time)."""
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.double = value
+        self.single = value.astype(np.complex64 if np.iscomplexobj(value) else np.float32)
+
+    def __call__(self, xp: Any, like: Array) -> Array:
+        """The constant in the library, precision and device of `like`."""
+        if xp is np:
+            return self.single if like.dtype in SINGLE else self.double
+        return constant(xp, self.double, like)
 
 
 def real_dtype(xp: Any, like: Array) -> Any:
@@ -168,12 +195,26 @@ def abs2(xp: Any, array: Array) -> Array:
 
 def cis(xp: Any, angle: Array) -> Array:
     """`exp(j angle)` of a real array, in its precision."""
-    if array_api_compat.is_numpy_namespace(xp):
+    if xp is np:
         out = np.empty(angle.shape, np.complex64 if angle.dtype == np.float32 else np.complex128)
         np.cos(angle, out=out.real)
         np.sin(angle, out=out.imag)
         return out
     return xp.cos(angle) + 1j * xp.sin(angle)
+
+
+def cartesian(xp: Any, re: Array, im: Array) -> Array:
+    """`re + j im` of real arrays, in their precision."""
+    if xp is np:
+        out = np.empty(re.shape, np.complex64 if re.dtype == np.float32 else np.complex128)
+        out.real, out.imag = re, im
+        return out
+    return re + 1j * im
+
+
+def at_least(xp: Any, array: Array, floor: float) -> Array:
+    """`max(array, floor)` for a Python number, in the precision of `array`; nan stays."""
+    return np.maximum(array, floor) if xp is np else xp.clip(array, floor, None)
 
 
 def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:

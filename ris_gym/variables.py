@@ -21,11 +21,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from ris_gym.arrays import Array, constant, namespace
+from ris_gym.arrays import Array, cartesian, constant, namespace
 
 KINDS = ("cartesian", "phase", "level", "fraction", "mode", "choice")
 OWNERS = ("bs", "surface", "time")
@@ -80,12 +81,12 @@ class Variable:
             raise ValueError(f"n of variable {self.name!r} must be None or {len(grid)} with this grid, got {self.n!r}")
         object.__setattr__(self, "n", len(grid))
 
-    @property
+    @cached_property
     def entries(self) -> int:
         """Number of entries of the value."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of raw real numbers."""
         return self.entries * (2 if self.kind == "cartesian" else 1)
@@ -96,7 +97,7 @@ class Variable:
         shape = (raw.shape[0], *self.shape)
         if self.kind == "cartesian":
             re, im = raw[:, : self.entries], raw[:, self.entries :]
-            return xp.reshape(re + 1j * im, shape)
+            return xp.reshape(cartesian(xp, re, im), shape)
         raw = xp.reshape(raw, shape)
         if self.kind == "phase":
             return math.pi * raw
@@ -225,8 +226,14 @@ def wrap(raw: Array) -> Array:
 
 def move(mask: np.ndarray, raw: np.ndarray, increment: np.ndarray) -> np.ndarray:
     """`raw + increment` kept in the box: periodic entries (mask) wrapped, the others clipped."""
-    moved = raw + increment
-    return np.where(mask, wrap(moved), np.clip(moved, -1.0, 1.0)).astype(raw.dtype, copy=False)
+    moved = raw + increment.astype(raw.dtype, copy=False)
+    turns = moved + 1.0
+    turns *= 0.5
+    np.floor(turns, out=turns)
+    turns *= np.where(mask, raw.dtype.type(2.0), raw.dtype.type(0.0))
+    moved -= turns
+    np.maximum(moved, -1.0, out=moved)
+    return np.minimum(moved, 1.0, out=moved)
 
 
 def action_table(variables: Variables) -> str:

@@ -21,7 +21,8 @@ class EnvConfig:
 
     Args:
         episode: `refine`, `one_shot`, `fading` (systems may have their own).
-        horizon: steps per episode; step_size: raw increment per unit of action in `refine`; start: `rule` or `random` first design.
+        horizon: steps per episode; step_size: raw increment per unit of action in `refine`.
+        start: first design of `refine`, `rule` or `random`.
         control: `full`, `structured`, `surface`; action: `box` or `discrete`; observation: `csi` or `local`.
         dtype: precision of the rollout, `complex64` or `complex128`.
         penalty: reward = score - penalty * cost (None: the system's default).
@@ -86,7 +87,8 @@ def validate(system: System, config: EnvConfig) -> EnvConfig:
         raise ValueError(f"csi_error must be 0 for {system.name}, got {config.csi_error!r}")
     if config.action == "discrete" and not var.discrete(system.variables(config.control)):
         names = [v.name for v in system.variables(config.control) if v.n is None]
-        raise ValueError(f"action='discrete' needs an alphabet for every variable; control={config.control!r} has none for {names}")
+        needs = "action='discrete' needs an alphabet for every variable"
+        raise ValueError(f"{needs}; control={config.control!r} has none for {names}")
     scenes = config.scenes
     if scenes is not None and not isinstance(scenes, Batch):
         if not isinstance(scenes, (str, os.PathLike)):

@@ -41,7 +41,8 @@ class Observer:
     def _layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
         known, raw = self._probe()
         design = self.system.decode(known, raw, self.config.control)
-        features = self.system.observe_scene(known) | self._design(known, raw, design, self.system.evaluate(known, design), np.ones(1))
+        metrics = self.system.evaluate(known, design)
+        features = {**self.system.observe_scene(known), **self._design(known, raw, design, metrics, np.ones(1))}
         layout, start = {}, 0
         for name, array in features.items():
             shape = tuple(array.shape[1:])

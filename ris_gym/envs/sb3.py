@@ -79,7 +79,7 @@ def as_sb3(vector_env: gymnasium.vector.VectorEnv, info_keys: tuple[str, ...] = 
             return [False] * len(list(self._get_indices(indices)))
 
         def get_images(self) -> list[np.ndarray | None]:
-            frames = self.env.render()
+            frames: Any = self.env.render()
             return list(frames) if frames is not None else [None] * self.num_envs
 
     adapter = Adapter()

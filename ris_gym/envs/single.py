@@ -22,7 +22,7 @@ class RisEnv(gymnasium.Env):
         keywords: those of `EnvConfig`, `preset`, and the system's fields.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
     system_class: ClassVar[type[System]]
 
     def __init__(self, *, render_mode: str | None = None, **keywords: Any) -> None:

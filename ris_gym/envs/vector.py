@@ -27,7 +27,7 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
         keywords: those of `EnvConfig`, `preset`, and the system's fields.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
@@ -78,7 +78,7 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin new episodes: all, or those of `options["reset_mask"]`; on `options["scene"]` if given (one scene per episode begun)."""
+        """Begin new episodes: all or those of `options["reset_mask"]`, on `options["scene"]` if given (one scene per episode)."""
         if isinstance(seed, (list, tuple)):
             raise TypeError("seed must be one integer or None: all episodes share one generator")
         scene, mask = _options(options, self.num_envs)

@@ -67,9 +67,7 @@ class BoundPolicy:
         if len(rows):
             part = known[rows]
             raw = np.asarray(system.encode(part, self.policy.solve(part, self.rng).design, control), dtype=float)
-            target = (
-                np.empty((count, raw.shape[1])) if len(rows) == count or self._target is None else self._target.copy()
-            )
+            target = np.empty((count, raw.shape[1])) if len(rows) == count or self._target is None else self._target.copy()
             target[rows] = raw
             self._target = target
         self._seen = arrays

@@ -29,6 +29,10 @@ class _Generic:
         if self.control not in self.system.controls:
             raise ValueError(f"control must be one of {self.system.controls}, got {self.control!r}")
 
+    def solve(self, known: Any, rng: np.random.Generator) -> Solution:
+        """Designs for the scenes of `known`."""
+        raise NotImplementedError
+
     def bind(self, env: Any) -> BoundPolicy:
         """Drive an environment with this policy."""
         return BoundPolicy(self, env)

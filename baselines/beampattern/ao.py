@@ -74,16 +74,22 @@ class AlternatingOptimisation(BeampatternPolicy):
             return information_step(scaled, v, generators, self.randomisations, incumbent)
         return transmit_step(scaled, v)
 
-    def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
-        """Run Algorithm 1 on scaled scenes."""
+    def begin(
+        self, scaled: Scaled, generators: list[np.random.Generator]
+    ) -> tuple[ComplexArray, ComplexArray, Array, NDArray[np.bool_]]:
+        """First surface, beams, gain and feasibility; the communication phases where the start `init` is infeasible."""
         v = self.first_surface(scaled, generators)
         f, gain, feasible = self.transmit(scaled, v, generators)
         retry = np.flatnonzero(~feasible)
         if len(retry):
-            v[retry] = communication_phases(scaled[retry], [generators[i] for i in retry])
-            f[retry], gain[retry], feasible[retry] = self.transmit(
-                scaled[retry], v[retry], [generators[i] for i in retry]
-            )
+            own = [generators[i] for i in retry]
+            v[retry] = communication_phases(scaled[retry], own)
+            f[retry], gain[retry], feasible[retry] = self.transmit(scaled[retry], v[retry], own)
+        return v, f, gain, feasible
+
+    def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
+        """Run Algorithm 1 on scaled scenes."""
+        v, f, gain, feasible = self.begin(scaled, generators)
         status = np.where(feasible, "stopped", "infeasible").astype("<U10")
         history = [gain.copy()]
         rows = np.flatnonzero(feasible)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.beampattern.communication import communication_phases
 from baselines.beampattern.units import Scaled
@@ -53,8 +54,14 @@ class BeampatternPolicy:
         """Solve scaled scenes with one generator each."""
         raise NotImplementedError
 
-    def transmit(self, scaled: Scaled, v: ComplexArray, generators: list[np.random.Generator], incumbent=None):
-        """The policy's transmit step at a given surface."""
+    def transmit(
+        self,
+        scaled: Scaled,
+        v: ComplexArray,
+        generators: list[np.random.Generator],
+        incumbent: ComplexArray | None = None,
+    ) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
+        """The policy's transmit step at a given surface: beams, gain, feasibility."""
         raise NotImplementedError
 
     def solve(self, known: Any, rng: np.random.Generator) -> Solution:
@@ -108,7 +115,7 @@ class BeampatternPolicy:
     def _round(self, scaled: Scaled, outcome: Outcome, generators: list[np.random.Generator]) -> Outcome:
         """Nearest discrete phases, then the transmit step once more; the communication phases where that fails."""
         v = round_phases(outcome.v, self.system.phase_bits)
-        f, gain, feasible = self.transmit(scaled, v, generators)
+        f, gain, feasible = self.transmit(scaled, v, generators, outcome.f)
         retry = np.flatnonzero(~feasible)
         if len(retry) and self.rescue:
             own = [generators[i] for i in retry]

@@ -27,7 +27,7 @@ def _turn(scaled: Scaled, v: ComplexArray, beta: float) -> ComplexArray:
     if beta:
         slope = beta * v + slope / np.maximum(np.abs(slope).mean(-1, keepdims=True), 1e-300)
     size = np.abs(slope)
-    return np.where(size > 0, slope, v) / np.where(size > 0, size, 1.0)
+    return np.asarray(np.where(size > 0, slope, v) / np.where(size > 0, size, 1.0), dtype=complex)
 
 
 def reach(scaled: Scaled, v: ComplexArray) -> np.ndarray:
@@ -35,9 +35,7 @@ def reach(scaled: Scaled, v: ComplexArray) -> np.ndarray:
     return abs2(scaled.rows(v)[0]).sum((1, 2))
 
 
-def communication_phases(
-    scaled: Scaled, generators: list[np.random.Generator], starts: int = 4, steps: int = 50
-) -> ComplexArray:
+def communication_phases(scaled: Scaled, generators: list[np.random.Generator], starts: int = 4, steps: int = 50) -> ComplexArray:
     """Best of `starts` random starts of `ascent`, (B, N)."""
     count, elements = scaled.bs_ris.shape[:2]
     angle = np.stack([g.random((starts, elements)) for g in generators], axis=1)

@@ -19,6 +19,9 @@ from baselines.tools.lbfgs import minimise
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 from baselines.tools.randomisation import complex_normal
 
+MISSED = 1e-4
+"""Relative shortfall of an SINR that the ascent may leave: half of the tolerance of `feasible` (1e-3 dB)."""
+
 
 @dataclass(kw_only=True)
 class Joint(BeampatternPolicy):
@@ -45,48 +48,45 @@ class Joint(BeampatternPolicy):
         if self.iterations is None and len(self.kappas) == 4:
             self.iterations = (30, 40, 60, 60) if self.system.num_users == 1 else (60, 80, 120, 120)
         if self.iterations is None or len(self.kappas) != len(self.iterations):
-            raise ValueError(
-                f"iterations must have as many entries as kappas ({len(self.kappas)}), got {self.iterations!r}"
-            )
+            raise ValueError(f"iterations must have as many entries as kappas ({len(self.kappas)}), got {self.iterations!r}")
 
     def _plain(self, scaled: Scaled) -> bool:
         return self.information_only or scaled.sensing_beams == 0
 
     def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
         """All starts; the best feasible one is kept."""
-        users = scaled.ris_user.shape[1]
+        count, users = len(scaled), scaled.ris_user.shape[1]
         streams = users if self._plain(scaled) else (2 if users == 1 else users + 2)
-        best: Outcome | None = None
-        history: list[Array] = []
-        for start in range(self.starts):
-            v, f = self._start(scaled, generators, streams, communication=start % 2 == 1)
-            v, f = self._ascend(scaled, v, f)
-            v, f, gain, feasible = self._finish(scaled, v, f)
+        together = max(1, min(self.starts, 256 // count))  # starts worked on at once: saves time in small batches
+        best_v = np.empty((count, scaled.bs_ris.shape[1]), complex)
+        best_f = np.empty((count, scaled.bs_ris.shape[2], users + scaled.sensing_beams), complex)
+        level, history = np.full(count, -1.0), []
+        for first in range(0, self.starts, together):
+            group = range(first, min(first + together, self.starts))
+            begun = [self._start(scaled, generators, streams, communication=start % 2 == 1) for start in group]
+            copies = scaled[np.tile(np.arange(count), len(group))]
+            v, f = self._ascend(copies, np.concatenate([v for v, _ in begun]), np.concatenate([f for _, f in begun]))
+            v = phase_repair(copies, v)
+            f, gain, feasible = self._beams(copies, v, f)
             value = np.where(feasible, gain, -1.0)
-            if best is None:
-                best = Outcome(
-                    v=v, f=f, status=np.where(feasible, "stopped", "infeasible").astype("<U10"), history=gain[None]
-                )
-                level = value
-            else:
-                better = value > level
-                best.v = np.where(better[:, None], v, best.v)
-                best.f = np.where(better[:, None, None], f, best.f)
-                best.status = np.where(better, "stopped", best.status)
-                level = np.maximum(level, value)
-            history.append(np.maximum(level, 0.0))
-        assert best is not None
-        best.history = np.array(history)
+            for start in range(len(group)):
+                own = slice(start * count, (start + 1) * count)
+                better = value[own] > level
+                best_v[better], best_f[better] = v[own][better], f[own][better]
+                level = np.maximum(level, value[own])
+                history.append(level)
         lost = np.flatnonzero(level < 0)
         if len(lost):
-            part = scaled[lost]
-            best.v[lost] = communication_phases(part, [generators[i] for i in lost])
-            f, gain, feasible = self._beams(part, best.v[lost], maximum_ratio(part.rows(best.v[lost])[0], 0))
-            best.f[lost], best.status[lost] = f, np.where(feasible, "stopped", "infeasible")
-            best.history[:, lost] = np.where(feasible, gain, best.history[:, lost])
-        return best
+            part, own_rng = scaled[lost], [generators[i] for i in lost]
+            best_v[lost] = communication_phases(part, own_rng)
+            best_f[lost], gain, feasible = self.transmit(part, best_v[lost], own_rng)
+            level[lost] = np.where(feasible, gain, -1.0)
+        status = np.where(level >= 0, "stopped", "infeasible").astype("<U10")
+        return Outcome(v=best_v, f=best_f, status=status, history=np.maximum(np.array(history), 0.0))
 
-    def _start(self, scaled: Scaled, generators: list[np.random.Generator], streams: int, communication: bool):
+    def _start(
+        self, scaled: Scaled, generators: list[np.random.Generator], streams: int, communication: bool
+    ) -> tuple[ComplexArray, ComplexArray]:
         elements, antennas, users, _ = scaled.sizes
         v = np.exp(2j * np.pi * np.stack([g.random(elements) for g in generators]))
         if communication:
@@ -95,24 +95,20 @@ class Joint(BeampatternPolicy):
         noise = np.stack([complex_normal(g, (antennas, streams)) for g in generators])
         return v, unit_power(f + 0.3 * noise / np.sqrt(antennas))
 
-    def _ascend(self, scaled: Scaled, v: ComplexArray, f: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-        """The stages of 9.3: kappa rises, rho doubles, multipliers follow."""
+    def _ascend(
+        self, scaled: Scaled, v: ComplexArray, f: ComplexArray, frozen: bool = False
+    ) -> tuple[ComplexArray, ComplexArray]:
+        """The stages of 9.3: kappa rises, rho doubles, multipliers follow. `frozen`: over F only."""
         assert self.iterations is not None
         rho, nu = 10.0, np.zeros((len(v), scaled.ris_user.shape[1]))
         for kappa, iterations in zip(self.kappas, self.iterations, strict=True):
-            objective = Smoothed(scaled=scaled, kappa=kappa, rho=rho, nu=nu, streams=f.shape[-1])
+            objective = Smoothed(scaled=scaled, kappa=kappa, rho=rho, nu=nu, streams=f.shape[-1], frozen=frozen)
             x, _ = minimise(objective, objective.join(v, f), iterations=iterations)
             v, f = objective.split(x)
             f = unit_power(f)
             nu = np.maximum(0.0, nu + rho * objective.deficits(v, f))
             rho *= 2.0
         return v, f
-
-    def _finish(self, scaled: Scaled, v: ComplexArray, f: ComplexArray):
-        """Phase repair and the exact transmit step, or the walk to the maximum-ratio beam without sensing beams."""
-        v = phase_repair(scaled, v)
-        f, gain, feasible = self._beams(scaled, v, f)
-        return v, f, gain, feasible
 
     def _beams(self, scaled: Scaled, v: ComplexArray, f: ComplexArray) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
         if not self._plain(scaled):
@@ -121,15 +117,22 @@ class Joint(BeampatternPolicy):
         if user.shape[1] == 1:
             f = to_maximum_ratio(user, f)
         f = np.concatenate([f, np.zeros((*f.shape[:2], scaled.sensing_beams))], axis=-1)
-        return f, min_gain(target @ f), (scaled.sinr_ratio(user @ f) >= 1.0 - 1e-6).all(-1)
+        met = np.asarray((scaled.sinr_ratio(user @ f) >= 1.0 - MISSED).all(-1))
+        return f, min_gain(target @ f), met
 
-    def transmit(self, scaled: Scaled, v: ComplexArray, generators: list[np.random.Generator], incumbent=None):
-        """Beams for a rounded surface; without sensing beams the smoothed ascent over F alone is not needed: walk and check."""
+    def transmit(
+        self,
+        scaled: Scaled,
+        v: ComplexArray,
+        generators: list[np.random.Generator],
+        incumbent: ComplexArray | None = None,
+    ) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
+        """Beams for a given surface: the exact transmit step, or (without sensing beams) the ascent over W alone."""
         if not self._plain(scaled):
             return transmit_step(scaled, v)
-        users = scaled.ris_user.shape[1]
-        f = incumbent[..., :users] if incumbent is not None else maximum_ratio(scaled.rows(v)[0], 0)
-        return self._beams(scaled, v, f)
+        user, users = scaled.rows(v)[0], scaled.ris_user.shape[1]
+        f = maximum_ratio(user, 0) if incumbent is None else incumbent[..., :users]
+        return self._beams(scaled, v, self._ascend(scaled, v, f, frozen=True)[1])
 
 
 def to_maximum_ratio(user: ComplexArray, w: ComplexArray, points: int = 1001) -> ComplexArray:

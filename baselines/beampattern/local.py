@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.beampattern.ao import AlternatingOptimisation
 from baselines.beampattern.common import Outcome
-from baselines.beampattern.communication import communication_phases, phase_repair
+from baselines.beampattern.communication import phase_repair
 from baselines.beampattern.smoothed import Smoothed
 from baselines.beampattern.units import Scaled
 from baselines.tools.lbfgs import minimise
@@ -45,13 +45,7 @@ class LocalAlternation(AlternatingOptimisation):
 
     def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
         """Alternate until the gain rises by less than `tolerance`."""
-        v = self.first_surface(scaled, generators)
-        f, gain, feasible = self.transmit(scaled, v, generators)
-        retry = np.flatnonzero(~feasible)
-        if len(retry):
-            own = [generators[i] for i in retry]
-            v[retry] = communication_phases(scaled[retry], own)
-            f[retry], gain[retry], feasible[retry] = self.transmit(scaled[retry], v[retry], own)
+        v, f, gain, feasible = self.begin(scaled, generators)
         status = np.where(feasible, "stopped", "infeasible").astype("<U10")
         history = [gain.copy()]
         rows = np.flatnonzero(feasible)

@@ -133,9 +133,7 @@ def reflective_step(
     return out, found
 
 
-def _candidate_scores(
-    candidates: ComplexArray, target: ComplexArray, user: ComplexArray, scaled: Scaled, users: int
-) -> Array:
+def _candidate_scores(candidates: ComplexArray, target: ComplexArray, user: ComplexArray, scaled: Scaled, users: int) -> Array:
     """Smallest gain of each candidate (C, N), -inf where an SINR is missed."""
     elements, angles, streams = target.shape
     gains = abs2(candidates @ target.reshape(elements, -1).conj()).reshape(-1, angles, streams).sum(-1).min(-1)
@@ -144,9 +142,7 @@ def _candidate_scores(
     return np.where((scaled.sinr_ratio(received) >= 1.0).all(-1), gains, -np.inf)
 
 
-def separate_surface(
-    scaled: Scaled, generators: list[np.random.Generator], draws: int = 1000, turns: int = 64
-) -> ComplexArray:
+def separate_surface(scaled: Scaled, generators: list[np.random.Generator], draws: int = 1000, turns: int = 64) -> ComplexArray:
     """(P4) max_v min_l ||g_l||^2 by relaxation and randomisation, then the common phase that serves the users best: (B, N)."""
     count = len(scaled)
     antennas = scaled.bs_ris.shape[2]

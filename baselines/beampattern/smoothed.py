@@ -2,7 +2,8 @@
 
     phi(v, F) = -1/kappa log sum_l p_l^-kappa - rho/2 sum_k [max(0, log Gamma_k - log SINR_k + nu_k / rho)]^2
 
-over the angles of v and F = [W, F0], normalised to unit power. K = 1: h^H R h / sigma^2 in place of the SNR (re-match afterwards).
+over the angles of v and F = [W, F0], normalised to unit power. K = 1: h^H R h / sigma^2 in place of the SNR (re-match
+afterwards).
 
 Source: ours; beampattern page, sections 9.2 and 9.3 (model of arXiv 2111.13511).
 """
@@ -28,6 +29,7 @@ class Smoothed:
         nu: (B, K) multipliers.
         streams: C, number of columns of F.
         beams: (B, M, C) fixed F of unit power, or None.
+        frozen: the surface does not move (its derivative is 0).
     """
 
     scaled: Scaled
@@ -36,6 +38,7 @@ class Smoothed:
     nu: Array
     streams: int
     beams: ComplexArray | None = None
+    frozen: bool = False
 
     def split(self, x: Array) -> tuple[ComplexArray, ComplexArray]:
         """v (b, N) and the raw F (b, M, C) of variables x (b, n)."""
@@ -76,7 +79,7 @@ class Smoothed:
         """-phi (b,) and its gradient (b, n) for the scenes `rows`."""
         every = len(rows) == len(self.scaled)
         part = self.scaled if every else self.scaled[rows]
-        elements, antennas, users, _ = part.sizes
+        users = part.sizes[2]
         if self.beams is None:
             v, raw = self.split(x)
             norm = np.sqrt(np.maximum(abs2(raw).sum((1, 2)), 1e-300))[:, None, None]
@@ -110,7 +113,7 @@ class Smoothed:
             d_received = slope * received
         # adjoint
         d = part.steering.T @ d_target + np.swapaxes(part.ris_user, -1, -2) @ d_received
-        d_phase = 2.0 * np.sum(turned.conj() * d, axis=-1).imag
+        d_phase = 2.0 * np.sum(turned.conj() * d, axis=-1).imag * (0.0 if self.frozen else 1.0)
         if self.beams is not None:
             return -value, -d_phase
         d_f = herm(part.bs_ris) @ (v.conj()[:, :, None] * d) + np.swapaxes(part.bs_user, -1, -2) @ d_received

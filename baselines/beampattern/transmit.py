@@ -1,6 +1,7 @@
 """Transmit step (P2): the best beams for a given surface, exactly, by the dual interior-point method.
 
-    max t  s.t.  g_l^H R g_l >= t,  h_k^H W_k h_k / Gamma_k - sum_{j != k} h_k^H W_j h_k - eps h_k^H R_0 h_k >= sigma^2,  tr R <= P
+    max t  s.t.  g_l^H R g_l >= t,  h_k^H W_k h_k / Gamma_k - sum_{j != k} h_k^H W_j h_k - eps h_k^H R_0 h_k >= sigma^2,
+           tr R <= P
 
 Source: arXiv 2111.13511, problem (SDR2.1) and Proposition 1.
 """

@@ -83,7 +83,7 @@ def minimise(
     return x, value
 
 
-def _two_loop(gradient, s, y, rho, scale, order, pick) -> Array:
+def _two_loop(gradient: Array, s: Array, y: Array, rho: Array, scale: Array, order: list[int], pick: slice | NDArray) -> Array:
     """-H g for the rows `pick`; slots with rho = 0 act as the identity."""
     q = -gradient
     alphas = []
@@ -98,7 +98,17 @@ def _two_loop(gradient, s, y, rho, scale, order, pick) -> Array:
     return q
 
 
-def _line_search(objective, x, value, gradient, direction, slope, step, rows, backtracks):
+def _line_search(
+    objective: Objective,
+    x: Array,
+    value: Array,
+    gradient: Array,
+    direction: Array,
+    slope: Array,
+    step: Array,
+    rows: NDArray[np.int64],
+    backtracks: int,
+) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Armijo backtracking per row; rows without success keep their point."""
     new_x, new_value, new_gradient = x.copy(), value.copy(), gradient.copy()
     moved = np.zeros(len(x), bool)

@@ -22,7 +22,7 @@ def abs2(x: NDArray) -> Array:
 
 def is_positive_definite(matrices: ComplexArray) -> NDArray[np.bool_]:
     """Cholesky test of Hermitian matrices (B, n, n) -> (B,); False for non-finite ones."""
-    out = np.isfinite(matrices.sum((1, 2)))
+    out = np.asarray(np.isfinite(matrices.sum((1, 2))))
     for i in np.flatnonzero(out):
         out[i] = lapack.zpotrf(matrices[i].T, lower=0, clean=0)[1] == 0
     return out
@@ -65,7 +65,7 @@ def solve_positive(matrices: Array, rhs: Array) -> tuple[Array, NDArray[np.bool_
         Solutions (B, n, m) (zero where the matrix is not positive definite even with a tiny ridge), flags (B,).
     """
     diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
-    sound = (diagonal > 0).all(1) & np.isfinite(matrices).all((1, 2)) & np.isfinite(rhs).all((1, 2))
+    sound = np.asarray((diagonal > 0).all(1) & np.isfinite(matrices).all((1, 2)) & np.isfinite(rhs).all((1, 2)))
     scale = 1.0 / np.sqrt(np.where(sound[:, None], diagonal, 1.0))
     scaled = matrices * scale[:, :, None] * scale[:, None, :]
     right = rhs * scale[:, :, None]

@@ -20,9 +20,7 @@ def complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Co
     return x.view(complex)[..., 0] * np.sqrt(0.5)
 
 
-def gaussian_phases(
-    covariance: ComplexArray, draws: int, generator: np.random.Generator, reference: bool
-) -> ComplexArray:
+def gaussian_phases(covariance: ComplexArray, draws: int, generator: np.random.Generator, reference: bool) -> ComplexArray:
     """Candidates v = exp(j arg(c_{1..N} / c_{N+1})), c ~ CN(0, V).
 
     Args:
@@ -39,4 +37,4 @@ def gaussian_phases(
     if reference:
         c = c[:, :-1] * c[:, -1:].conj()
     size = np.sqrt(abs2(c))
-    return np.where(size > 0, c, 1.0) / np.where(size > 0, size, 1.0)
+    return np.asarray(np.where(size > 0, c, 1.0) / np.where(size > 0, size, 1.0), dtype=complex)

@@ -120,9 +120,7 @@ def test_certificates_are_dual_feasible(kind, small):
     system, scene = small
     scaled = Scaled.of(system, scene)
     v = np.exp(2j * np.pi * np.random.default_rng(0).random((len(scene), 8)))
-    problem = (
-        bound_problem(scaled)[0] if kind == "bound" else reflective_problem(scaled, transmit_step(scaled, v)[0])[0]
-    )
+    problem = bound_problem(scaled)[0] if kind == "bound" else reflective_problem(scaled, transmit_step(scaled, v)[0])[0]
     result = solve_dual(problem)
     np.testing.assert_allclose(result.value, (problem.cost * result.z).sum(1), rtol=1e-12)
     assert (result.z[:, problem.nonnegative] >= 0).all()
@@ -148,9 +146,7 @@ def test_infeasible_scenes_are_proved_infeasible():
     np.testing.assert_allclose(abs2(beams).sum((1, 2)), 1.0)
 
 
-@pytest.mark.parametrize(
-    ("users", "cancel", "fixed"), [(1, True, False), (2, True, False), (3, False, False), (2, False, True)]
-)
+@pytest.mark.parametrize(("users", "cancel", "fixed"), [(1, True, False), (2, True, False), (3, False, False), (2, False, True)])
 def test_gradient_of_the_smoothed_objective(users, cancel, fixed):
     system, scene, v = build(num_users=users, cancel_sensing=cancel)
     rng = np.random.default_rng(1)
@@ -164,9 +160,7 @@ def test_gradient_of_the_smoothed_objective(users, cancel, fixed):
     _, gradient = objective(x, np.arange(2))
     direction = rng.standard_normal(x.shape)
     step = 1e-6
-    change = (objective(x + step * direction, np.arange(2))[0] - objective(x - step * direction, np.arange(2))[0]) / (
-        2 * step
-    )
+    change = (objective(x + step * direction, np.arange(2))[0] - objective(x - step * direction, np.arange(2))[0]) / (2 * step)
     np.testing.assert_allclose((gradient * direction).sum(1), change, rtol=1e-5)
 
 

@@ -41,9 +41,7 @@ class Toy(System):
 
     def evaluate(self, scene, design):
         value = np.cos(design.phase - scene.goal).sum(1)
-        return Metrics(
-            objective=value, score=value, cost=0 * value, feasible=value > -9, margins={"all": value[:, None] + 9}
-        )
+        return Metrics(objective=value, score=value, cost=0 * value, feasible=value > -9, margins={"all": value[:, None] + 9})
 
     def check_scene(self, arrays):
         return ToyScene(**arrays)
@@ -104,7 +102,7 @@ def toy():
 
 
 def test_a_new_system_is_served(toy):
-    assert baselines.names(toy) == ["exact", "gradient", "random"]
+    assert baselines.names(toy) == ["exact", "prox_linear", "gradient", "random"]
     scene = toy.sample(np.random.default_rng(0), batch=20)
     exact = baselines.make("exact", toy).solve(scene, np.random.default_rng(0))
     assert isinstance(baselines.make("exact", toy), baselines.Policy)

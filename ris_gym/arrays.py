@@ -171,6 +171,10 @@ class Constant:
         self.double = value
         self.single = value.astype(np.complex64 if np.iscomplexobj(value) else np.float32)
 
+    def cast(self, dtype: str) -> np.ndarray:
+        """The numpy constant in the precision of "complex64" or "complex128"."""
+        return self.single if dtype == "complex64" else self.double
+
     def __call__(self, xp: Any, like: Array) -> Array:
         """The constant in the library, precision and device of `like`."""
         if xp is np:

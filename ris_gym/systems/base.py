@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ris_gym import variables as var
-from ris_gym.arrays import Array, Batch, namespace, to_numpy
+from ris_gym.arrays import Array, Batch, at_least, field_names, namespace, to_numpy
 from ris_gym.systems.ascent import prox_linear
 
 ASCENT_STEPS = (0.03, 0.3, 1.5)
@@ -61,7 +61,7 @@ class Metrics(Batch):
 
     def physical(self) -> dict[str, Array]:
         """Every array held beyond objective, score, cost, feasible and margins: the quantities worth logging."""
-        common = {field.name for field in dataclasses.fields(Metrics)}
+        common = field_names(Metrics)
         return {name: array for name, array in self.items() if name.split("/")[0] not in common}
 
 
@@ -119,11 +119,10 @@ class System(ABC):
     def known(self, scene: Any) -> Any:
         """What may be acted on: estimates in the place of truths, hidden arrays None."""
         changes: dict[str, Any] = dict.fromkeys(self.hidden)
-        for field in dataclasses.fields(scene):  # type: ignore[arg-type]
-            value = getattr(scene, field.name)
-            if field.name.endswith("_estimate") and value is not None:
-                changes[field.name.removesuffix("_estimate")] = value
-                changes[field.name] = None
+        for name in field_names(type(scene)):
+            if name.endswith("_estimate") and (value := getattr(scene, name)) is not None:
+                changes[name.removesuffix("_estimate")] = value
+                changes[name] = None
         return scene.replace(**changes) if changes else scene
 
     def draw_estimates(self, scene: Any, rng: np.random.Generator, csi_error: float) -> Any:
@@ -289,9 +288,7 @@ def pack(features: Mapping[str, np.ndarray]) -> np.ndarray:
 def decibel(value: Array, floor: Array | float) -> Array:
     """`10 log10(max(value, floor))`."""
     xp = namespace(value)
-    if not hasattr(floor, "shape"):
-        floor = xp.full_like(value, floor)
-    return 10.0 * xp.log10(xp.maximum(value, floor))
+    return 10.0 * xp.log10(xp.maximum(value, floor) if hasattr(floor, "shape") else at_least(xp, value, floor))
 
 
 def minimum_margin(margins: Mapping[str, Array]) -> Array:

@@ -25,7 +25,7 @@ LOGIT_GAIN = 4.0
 
 def effective_rows(system: Beampattern, xp: Any, scene: BeampatternScene, coefficients: Array) -> tuple[Array, Array]:
     """`(H, A)`: `H = (conj(H_r) * v) G + conj(H_d)` (B, K, M) and `A = (conj(S) * v) G` (B, L, M), by one product with `G`."""
-    steering = constant(xp, system.steering.conj(), coefficients)
+    steering = system.departure(xp, coefficients)
     v = coefficients[:, None, :]
     stacked = xp.concat([xp.conj(scene.ris_user) * v, steering[None] * v], axis=1) @ scene.bs_ris
     users = system.num_users
@@ -35,11 +35,17 @@ def effective_rows(system: Beampattern, xp: Any, scene: BeampatternScene, coeffi
 def responses(
     system: Beampattern, xp: Any, scene: BeampatternScene, coefficients: Array, beams: Array
 ) -> tuple[Array, Array]:
-    """`(A F, H F)`: amplitudes of each beam at the targets (B, L, C) and at the users (B, K, C), through `v * (G F)`."""
-    steering = constant(xp, system.steering.conj(), coefficients)
-    reflected = coefficients[..., None] * (scene.bs_ris @ beams)
-    at_users = xp.conj(scene.ris_user) @ reflected + xp.conj(scene.bs_user) @ beams
-    return steering @ reflected, at_users
+    """`(A F, H F)`: amplitudes of each beam at the targets (B, L, C) and at the users (B, K, C), through `v * (G F)`.
+
+    All products are formed transposed: the coefficients then scale contiguous rows and one product serves the whole batch's targets.
+    """
+    rows = xp.matrix_transpose(beams)
+    reflected = (rows @ xp.matrix_transpose(scene.bs_ris)) * coefficients[:, None, :]
+    batch, columns, elements = reflected.shape
+    flat = xp.reshape(reflected, (batch * columns, elements)) @ xp.matrix_transpose(system.departure(xp, coefficients))
+    at_targets = xp.reshape(flat, (batch, columns, flat.shape[-1]))
+    at_users = reflected @ herm(xp, scene.ris_user) + rows @ herm(xp, scene.bs_user)
+    return xp.matrix_transpose(at_targets), xp.matrix_transpose(at_users)
 
 
 def norms(xp: Any, array: Array, axis: int | tuple[int, ...]) -> Array:
@@ -62,6 +68,14 @@ def full_power(system: Beampattern, xp: Any, beams: Array) -> Array:
     return beams / safe * xp.where(alive, math.sqrt(system.power_w) * xp.ones_like(norm), xp.zeros_like(norm))
 
 
+def raw_power(system: Beampattern, xp: Any, beams: Array) -> Array:
+    """`full_power` of beams whose entries come from a raw vector: in the box nothing can overflow, and less than 1e-12 is 0."""
+    total = xp.sum(abs2(xp, beams), axis=(-2, -1), keepdims=True)
+    alive = total >= ZERO_NORM**2
+    scale = math.sqrt(system.power_w) / xp.sqrt(xp.where(alive, total, xp.ones_like(total)))
+    return beams * xp.where(alive, scale, xp.zeros_like(scale))
+
+
 def unit_columns(xp: Any, array: Array) -> Array:
     """Columns divided by their norms (zero columns stay)."""
     total = xp.sum(abs2(xp, array), axis=-2, keepdims=True)
@@ -80,7 +94,7 @@ def decode(system: Beampattern, known: BeampatternScene, raw: Array, control: st
     users = system.num_users
     if control == "full":
         w, f = values["beams"], values["sensing_beams"]
-        beams = full_power(system, xp, w if f.shape[-1] == 0 else xp.concat([w, f], axis=-1))
+        beams = raw_power(system, xp, w if f.shape[-1] == 0 else xp.concat([w, f], axis=-1))
     elif control == "structured":
         logits = xp.concat([values["user_power"], values["target_power"]], axis=1)
         directions, _, _ = zero_forcing(system, xp, known, v, values["regulariser"])

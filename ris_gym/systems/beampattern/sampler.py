@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,31 +28,23 @@ def nominal_amplitudes(system: Beampattern) -> dict[str, float]:
     return out
 
 
-@lru_cache(maxsize=32)
-def _los_bs_ris(system: Beampattern, dtype: str) -> np.ndarray:
+def los_bs_ris(system: Beampattern) -> np.ndarray:
     """Line-of-sight part of `G`, weight included, (N, M)."""
     bs, ris = np.array(system.bs_position_m), np.array(system.ris_position_m)
     arrival = steering_vector(system.num_elements, direction_cosine(ris, bs, axis=0), system.spacing)
     departure = steering_vector(system.num_antennas, direction_cosine(bs, ris, axis=1), system.spacing)
     weight = 1.0 if system.los_bs_ris else channels.rician_weights(system.rician_db)[0]
-    return (system.path_amplitudes["bs_ris"] * weight * np.outer(arrival, departure.conj())).astype(dtype)
+    return system.path_amplitudes["bs_ris"] * weight * np.outer(arrival, departure.conj())
 
 
-def _user_geometry(system: Beampattern, users_m: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def user_geometry(system: Beampattern, users_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For positions (..., 2): line-of-sight part of `h_r` (..., N), amplitude of `h_r` (...), amplitude of `h_d` (...)."""
     bs, ris = np.array(system.bs_position_m), np.array(system.ris_position_m)
     rho_r = channels.path_amplitude(distance(ris, users_m), system.exponent_ris_user, system.path_loss_1m_db)
     rho_d = channels.path_amplitude(distance(bs, users_m), system.exponent_bs_user, system.path_loss_1m_db)
     response = steering_vector(system.num_elements, direction_cosine(ris, users_m, axis=0), system.spacing)
     weight = channels.rician_weights(system.rician_db)[0]
-    real = np.float32 if dtype == "complex64" else np.float64
-    return (rho_r[..., None] * weight * response).astype(dtype), rho_r.astype(real), rho_d.astype(real)
-
-
-@lru_cache(maxsize=32)
-def _fixed_user(system: Beampattern, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    users = np.broadcast_to(np.array(system.user_position_m), (system.num_users, 2))
-    return _user_geometry(system, users, dtype)
+    return rho_r[..., None] * weight * response, rho_r, rho_d
 
 
 def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error: float, dtype: str) -> BeampatternScene:
@@ -66,10 +57,11 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
     rho = system.path_amplitudes["bs_ris"]
     if system.user_radius_m > 0.0:
         users = disc(rng.random((batch, k, 2)), np.array(system.user_position_m), system.user_radius_m)
-        los_user, rho_r, rho_d = _user_geometry(system, users, dtype)
+        los_user, rho_r, rho_d = user_geometry(system, users)
+        los_user, rho_r, rho_d = los_user.astype(dtype), rho_r.astype(real), rho_d.astype(real)
     else:
         users = np.broadcast_to(np.array(system.user_position_m), (batch, k, 2))
-        los_user, rho_r, rho_d = (np.broadcast_to(a, (batch, *a.shape)) for a in _fixed_user(system, dtype))
+        los_user, rho_r, rho_d = (repeat(constant.cast(dtype), batch) for constant in system.fixed_user)
     scale_g = 0.0 if system.los_bs_ris else rho * scattered
     normals = rng.standard_normal(batch * (2 * (n * m + k * n + k * m) + k), dtype=real)
     parts, start = [], 0
@@ -77,7 +69,7 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
         stop = start + 2 * batch * rows * columns
         parts.append(channels.complex_normals(normals[start:stop]).reshape(batch, rows, columns))
         start = stop
-    los_g = np.broadcast_to(_los_bs_ris(system, dtype), (batch, n, m))
+    los_g = repeat(system.line_of_sight.cast(dtype), batch)
     bs_ris, ris_user, bs_user = parts
     bs_ris *= real(scale_g)
     bs_ris += los_g
@@ -101,6 +93,11 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
         bs_user_scale=scale_d,
     )
     return with_estimates(scene, rng, csi_error)
+
+
+def repeat(array: np.ndarray, batch: int) -> np.ndarray:
+    """A read-only view (batch, ...) of one array for every scene."""
+    return np.broadcast_to(array, (batch, *array.shape))
 
 
 def with_estimates(scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:

@@ -6,13 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ris_gym import variables as var
-from ris_gym.arrays import Array, abs2, constant, namespace
+from ris_gym.arrays import Array, Constant, abs2, at_least, namespace
 from ris_gym.geometry import distance, steering_vector
 from ris_gym.surfaces import discrete_phase
 from ris_gym.systems import checks
@@ -139,9 +139,19 @@ class Beampattern(System):
         return 10.0 ** (self.thresholds_db / 10.0)
 
     @cached_property
+    def threshold_constants(self) -> tuple[Constant, Constant]:
+        """`sinr_threshold` and `thresholds_db` with their casts."""
+        return Constant(self.sinr_threshold), Constant(self.thresholds_db)
+
+    @cached_property
     def steering(self) -> np.ndarray:
         """Steering vectors `a_l` of the surface towards the desired angles, (L, N)."""
         return self.steering_towards(np.asarray(self.angles_deg))
+
+    @cached_property
+    def departure(self) -> Constant:
+        """Rows `a_l^H`, (L, N), with their casts."""
+        return Constant(self.steering.conj())
 
     def steering_towards(self, angles_deg: np.ndarray) -> np.ndarray:
         """Steering vectors of the surface towards any angles (degrees, (n,)), (n, N)."""
@@ -152,7 +162,19 @@ class Beampattern(System):
         """Path-loss amplitudes of the three links at the nominal positions: `bs_ris`, `ris_user`, `bs_user`."""
         return sampler.nominal_amplitudes(self)
 
-    @property
+    @cached_property
+    def line_of_sight(self) -> Constant:
+        """Line-of-sight part of `G`, weight included, (N, M), with its casts."""
+        return Constant(sampler.los_bs_ris(self))
+
+    @cached_property
+    def fixed_user(self) -> tuple[Constant, Constant, Constant]:
+        """For users at `user_position_m`: line-of-sight part of `h_r` (K, N), amplitudes of `h_r` and `h_d` (K,), with their casts."""
+        users = np.broadcast_to(np.array(self.user_position_m), (self.num_users, 2))
+        response, rho_r, rho_d = sampler.user_geometry(self, users)
+        return Constant(response), Constant(rho_r), Constant(rho_d)
+
+    @cached_property
     def reference_gain_w(self) -> float:
         """`p_ref = P rho(d_br)^2 N^2 M / L` in W, of sampled scenes."""
         return self._reference_gain(self.path_amplitudes["bs_ris"])
@@ -163,9 +185,13 @@ class Beampattern(System):
     def reference_dbm(self, scene: BeampatternScene) -> Any:
         """`p_ref` in dBm: a number for sampled scenes, (B,) for loaded ones."""
         if scene.reference is None:
-            return 10.0 * math.log10(self.reference_gain_w) + 30.0
+            return self._nominal_reference_dbm
         gain = self._reference_gain(scene.reference["rho_bs_ris"])
         return 10.0 * namespace(gain).log10(gain) + 30.0
+
+    @cached_property
+    def _nominal_reference_dbm(self) -> float:
+        return 10.0 * math.log10(self.reference_gain_w) + 30.0
 
     # -- the world ----------------------------------------------------------------------------------------------------------
 
@@ -203,14 +229,14 @@ class Beampattern(System):
         gains = xp.sum(abs2(xp, at_targets), axis=-1)
         power = abs2(xp, at_users)
         signal = xp.linalg.diagonal(power[..., : self.num_users])
-        interference = xp.sum(power[..., : self.num_users], axis=-1) - signal
-        if self.num_users == 1:
-            interference = xp.zeros_like(signal)
+        disturbance: Any = self.noise_w
+        if self.num_users > 1:
+            disturbance = (xp.sum(power[..., : self.num_users], axis=-1) - signal) + disturbance
         if not self.cancel_sensing:
-            interference = interference + xp.sum(power[..., self.num_users :], axis=-1)
+            disturbance = xp.sum(power[..., self.num_users :], axis=-1) + disturbance
         reference = self.reference_dbm(scene)
-        thresholds = constant(xp, self.sinr_threshold, signal)
-        margins = decibel(signal / ((interference + self.noise_w) * thresholds), 10.0 ** (MARGIN_FLOOR_DB / 10.0))
+        needed = disturbance * self.threshold_constants[0](xp, signal)
+        margins = decibel(signal / needed, 10.0 ** (MARGIN_FLOOR_DB / 10.0))
         return self._metrics(xp, gains, margins, reference, xp.sum(abs2(xp, beams), axis=(-2, -1)))
 
     def _metrics(self, xp: Any, gains: Array, margins: Array, reference: Any, power_w: Array) -> BeampatternMetrics:
@@ -219,11 +245,11 @@ class Beampattern(System):
             floor = xp.broadcast_to(xp.astype(floor, gains.dtype)[:, None], gains.shape)
         gains_dbm = decibel(gains, floor) + 30.0
         objective = xp.min(gains_dbm, axis=-1)
-        sinr_db = margins + constant(xp, self.thresholds_db, margins)
+        sinr_db = margins + self.threshold_constants[1](xp, margins)
         return BeampatternMetrics(
             objective=objective,
             score=(objective - reference) / 10.0,
-            cost=xp.sum(xp.clip(-margins, 0.0, None), axis=-1) / 10.0,
+            cost=xp.sum(at_least(xp, -margins, 0.0), axis=-1) / 10.0,
             feasible=xp.all(margins >= FEASIBLE_MARGIN, axis=-1),
             margins={"sinr": margins},
             gains_dbm=gains_dbm,
@@ -243,7 +269,26 @@ class Beampattern(System):
     def variables(self, control: str = "full") -> var.Variables:
         """`phase` (N,) and, by control, the beams (full) or the powers and regulariser of zero-forcing (structured)."""
         check_control(self, control)
-        return _variables(self, control)
+        return self._variables[control]
+
+    @cached_property
+    def _variables(self) -> dict[str, var.Variables]:
+        levels = None if self.phase_bits is None else 2**self.phase_bits
+        phase = var.Variable("phase", (self.num_elements,), "phase", "surface", levels)
+        return {
+            "full": (
+                phase,
+                var.Variable("beams", (self.num_antennas, self.num_users), "cartesian", "bs"),
+                var.Variable("sensing_beams", (self.num_antennas, self.num_sensing_beams), "cartesian", "bs"),
+            ),
+            "structured": (
+                phase,
+                var.Variable("user_power", (self.num_users,), "level", "bs"),
+                var.Variable("target_power", (len(self.angles_deg),), "level", "bs"),
+                var.Variable("regulariser", (1,), "level", "bs"),
+            ),
+            "surface": (phase,),
+        }
 
     def decode(self, known: BeampatternScene, raw: Array, control: str = "full") -> BeampatternDesign:
         """Raw action (B, n) -> hard-feasible design; `structured` and `surface` compute the beams from `known` (section 12)."""
@@ -313,25 +358,3 @@ class Beampattern(System):
             return super().pieces_jacobian(features.without_los(known), raw, control)
         metrics, jacobian = gradients.jacobian(self, known, raw)
         return *self.pieces(metrics), jacobian
-
-
-@lru_cache(maxsize=64)
-def _variables(system: Beampattern, control: str) -> var.Variables:
-    levels = None if system.phase_bits is None else 2**system.phase_bits
-    phase = var.Variable("phase", (system.num_elements,), "phase", "surface", levels)
-    if control == "full":
-        return (
-            phase,
-            var.Variable("beams", (system.num_antennas, system.num_users), "cartesian", "bs"),
-            var.Variable("sensing_beams", (system.num_antennas, system.num_sensing_beams), "cartesian", "bs"),
-        )
-    if control == "structured":
-        return (
-            phase,
-            var.Variable("user_power", (system.num_users,), "level", "bs"),
-            var.Variable("target_power", (len(system.angles_deg),), "level", "bs"),
-            var.Variable("regulariser", (1,), "level", "bs"),
-        )
-    return (phase,)
-
-

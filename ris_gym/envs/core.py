@@ -46,11 +46,7 @@ class Core:
     # -- reset --------------------------------------------------------------------------------------------------------------
 
     def reset(self, rng: np.random.Generator, mask: np.ndarray | None = None, scene: Batch | None = None) -> None:
-        """Begin new episodes where `mask` is True (None: all), on `scene` (one per new episode) or on fresh ones.
-
-        Raises:
-            ValueError, TypeError: `scene` does not fit; the state is unchanged then.
-        """
+        """Begin new episodes where `mask` is True (None: all), on `scene` (of `check_scene`) or on fresh ones."""
         if self.scene is None or mask is None or bool(mask.all()):
             mask, count = None, self.num_envs
         else:
@@ -60,9 +56,7 @@ class Core:
         if scene is None:
             fresh = self._draw(rng, count)
         else:
-            fresh = checked_scene(self.system, scene, "options['scene']")
-            if len(fresh) != count:
-                raise ValueError(f"options['scene'] must hold {count} scenes, one per episode begun, got {len(fresh)}")
+            fresh = scene
         if scene is not None or self.config.scenes is not None:
             if self.config.csi_error:
                 fresh = self.system.draw_estimates(fresh, rng, self.config.csi_error)
@@ -82,6 +76,21 @@ class Core:
         if self.observer.designed:
             part = None if mask is None or self.metrics is None else mask
             self._evaluate(part)
+
+    def check_scene(self, scene: Any, mask: np.ndarray | None = None) -> Any:
+        """The validated scene of reset options, one entry per episode begun (None stays). Raises ValueError, TypeError."""
+        if scene is None:
+            return None
+        count = self.num_envs if mask is None else int(mask.sum())
+        scene = checked_scene(self.system, scene, "options['scene']")
+        if len(scene) != count:
+            raise ValueError(f"options['scene'] must hold {count} scenes, one per episode begun, got {len(scene)}")
+        if mask is not None and not mask.all():
+            drawn = "_estimate" if self.config.csi_error else None
+            held, given = ({name for name, _ in batch.items() if not (drawn and drawn in name)} for batch in (self.scene, scene))
+            if held != given:
+                raise ValueError(f"options['scene'] must hold the arrays that the running episodes hold, not {sorted(held ^ given)}")
+        return scene
 
     def _draw(self, rng: np.random.Generator, count: int) -> Any:
         scenes = self.config.scenes
@@ -115,10 +124,9 @@ class Core:
             if array.dtype.kind == "f" or np.any(array < 0) or np.any(array >= sizes):
                 raise ValueError(f"action must hold integers in [0, {int(sizes.max()) - 1}], got {array!r}")
             return var.from_index(self.variables, array).astype(self.real)
-        array = array.astype(self.real)
         if not np.isfinite(array).all():
             raise ValueError("action must be finite, got nan or inf")
-        return np.clip(array, -1.0, 1.0)
+        return np.clip(array, -1.0, 1.0).astype(self.real, copy=False)
 
     def step(self, action: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         """One step of every episode.

@@ -53,6 +53,7 @@ class RisEnv(gymnasium.Env):
         scene = options.pop("scene", None)
         if options:
             raise ValueError(f"options may hold 'scene', got {sorted(options)}")
+        scene = self.core.check_scene(scene)
         super().reset(seed=seed)
         self.core.reset(self.np_random, scene=scene)
         self._ended = False

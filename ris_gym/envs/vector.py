@@ -84,6 +84,7 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
         scene, mask = _options(options, self.num_envs)
         if not self._started and mask is not None and not mask.all():
             raise ValueError("options['reset_mask'] must be all True at the first reset")
+        scene = self.core.check_scene(scene, mask)
         super().reset(seed=seed)
         self.core.reset(self.np_random, mask, scene)
         self._started = True

@@ -1,0 +1,60 @@
+"""Every valid combination of keywords conforms to Gymnasium, stable-baselines3 and our own checks, without a warning."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import gymnasium
+import pytest
+from gymnasium.utils.env_checker import check_env as gymnasium_check
+
+from ris_gym import testing
+
+Combination = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def no_warning() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_single(combination: Combination) -> None:
+    from stable_baselines3.common.env_checker import check_env as sb3_check
+
+    name, keywords = combination
+    env = gymnasium.make(name, **keywords).unwrapped
+    gymnasium_check(env, skip_render_check=True)
+    sb3_check(env, warn=True, skip_render_check=True)
+    env.close()
+
+
+def test_vector(combination: Combination) -> None:
+    name, keywords = combination
+    testing.check_vector_env(name, num_envs=2, **keywords)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_vector_with_time_limit(paper: Any, limit: int) -> None:
+    testing.check_vector_env(paper.id, num_envs=3, horizon=3, max_episode_steps=limit)
+
+
+def test_double_precision(paper: Any) -> None:
+    testing.check_vector_env(paper.id, num_envs=3, horizon=2, dtype="complex128", start="random", tolerance=1e-6)
+
+
+def test_gymnasium_checks_rendering_too(paper: Any) -> None:
+    env = gymnasium.make(paper.id, render_mode="rgb_array", num_elements=3, horizon=2).unwrapped
+    gymnasium_check(env)
+    env.close()
+
+
+def test_gymnasium_wrappers(make: Any, paper: Any) -> None:
+    env = make(paper, 3, horizon=3)
+    env = gymnasium.wrappers.vector.RecordEpisodeStatistics(gymnasium.wrappers.vector.NormalizeReward(env))
+    env.reset(seed=0)
+    for _ in range(3):
+        *_, infos = env.step(env.action_space.sample())
+    assert infos["_episode"].all() and (infos["episode"]["l"] == 3).all()

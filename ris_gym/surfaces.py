@@ -10,20 +10,20 @@ from ris_gym.arrays import Array, abs2, cis, namespace
 def unit_modulus(coefficients: Array) -> Array:
     """Nearest passive coefficients: `v = c / |c|` (0 becomes 1). Entries already of unit modulus are kept as they are."""
     xp = namespace(coefficients)
-    power = abs2(xp, coefficients)
-    zero = power == 0
+    # scaled by the larger part first, because |c|^2 under- or overflows for extreme c (what is subnormal counts as 0)
+    largest = xp.maximum(xp.abs(xp.real(coefficients)), xp.abs(xp.imag(coefficients)))
+    zero = largest < xp.finfo(largest.dtype).smallest_normal
+    one = xp.ones_like(largest)
+    largest = xp.where(zero, one, largest)
     safe = xp.where(zero, xp.ones_like(coefficients), coefficients)
-    # two steps, because |c|^2 under- or overflows for extreme c where max(|re|, |im|) does not
-    largest = xp.maximum(xp.abs(xp.real(safe)), xp.abs(xp.imag(safe)))
-    largest = xp.where(largest == 0, xp.ones_like(largest), largest)
-    near = xp.abs(power - 1) <= 1e-15
-    scaled = safe / xp.where(near, xp.ones_like(largest), largest)
-    modulus = xp.where(near, xp.ones_like(largest), xp.sqrt(abs2(xp, scaled)))
-    return scaled / modulus
+    near = (largest <= 1) & (largest >= 0.5)
+    near = near & (xp.abs(abs2(xp, xp.where(near, safe, xp.ones_like(safe))) - 1) <= 1e-15)
+    scaled = safe / xp.where(near, one, largest)
+    return scaled / xp.where(near, one, xp.sqrt(abs2(xp, scaled)))
 
 
 def quantise_phase(phase: Array, levels: int | None) -> Array:
-    """Nearest phase (radians) of the alphabet `2 pi i / levels`; None leaves it. Half-way phases go up, as in `Variable.index`."""
+    """Nearest phase (radians) of the alphabet `2 pi i / levels` (half-way: up, as in `Variable.index`); None leaves it."""
     if levels is None:
         return phase
     xp = namespace(phase)
@@ -51,8 +51,8 @@ def cap_amplitude(coefficients: Array, cap: Array | float, floor: Array | float 
 def share_cap(coefficients: Array, cap: float, equality: bool = False) -> Array:
     """Reflecting and refracting coefficients (..., 2, M): scale each element's pair to `sum_i |theta_i|^2 <= cap` (or = cap).
 
-    Used by energy splitting (cap beta_max) and, with `equality` and cap 1, by simultaneously transmitting and reflecting surfaces,
-    where an element with both coefficients 0 gets `sqrt(cap / 2)` twice.
+    Used by energy splitting (cap beta_max) and, with `equality` and cap 1, by simultaneously transmitting and reflecting
+    surfaces, where an element with both coefficients 0 gets `sqrt(cap / 2)` twice.
     """
     xp = namespace(coefficients)
     total = xp.sum(abs2(xp, coefficients), axis=-2, keepdims=True)

@@ -24,7 +24,7 @@ class BoundPolicy:
         seed: seeds the policy's randomness.
     """
 
-    def __init__(self, policy: Policy, env: Any, seed: int | None = None) -> None:
+    def __init__(self, policy: Policy, env: Any, seed: int | None = 0) -> None:
         self.policy = policy
         self.env = env
         self.rng = np.random.default_rng(seed)

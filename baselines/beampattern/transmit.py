@@ -71,7 +71,7 @@ def transmit_covariances(
     reach = abs2(user).sum(-1)
     possible = (reach >= 1.0 - 1e-12).all(1)
     problem, unit = transmit_problem(scaled, user, target)
-    result = solve_dual(problem, tolerance=5e-5)
+    result = solve_dual(problem, tolerance=5e-5, max_iterations=80 if users == 1 else 200)
     x = result.primal
     feasible = possible & (result.status != INFEASIBLE) & (result.status != "failed")
     trace = np.trace(x, axis1=-2, axis2=-1).real.sum(1)

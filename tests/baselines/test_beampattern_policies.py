@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import baselines
+from baselines.beampattern.transmit import transmit_covariances, transmit_step
+from baselines.beampattern.units import Scaled
 from baselines.policy import STATUSES
 from ris_gym import systems
 
@@ -164,6 +166,28 @@ def test_policies_act_on_estimates():
     np.testing.assert_allclose(solution.objective, system.evaluate(known, solution.design).objective, atol=1e-9)
     truth = system.evaluate(scene, system.project(scene, solution.design))
     assert np.abs(truth.objective - solution.objective).max() > 1e-3
+
+
+def test_loaded_channels_have_their_own_reference(small):
+    system, scene = small
+    loaded = system.check_scene({name: 3.0 * getattr(scene, name) for name in ("bs_ris", "ris_user", "bs_user")})
+    solution = baselines.make("separate", system, chunk=4).solve(loaded, np.random.default_rng(0))
+    check(system, loaded, solution)
+    bound = baselines.bound(system, loaded)
+    assert (solution.objective <= bound.value + 1e-3)[solution.feasible].all()
+
+
+def test_transmit_step_is_exact_for_random_surfaces():
+    for fields in ({}, {"num_users": 3, "user_radius_m": 5.0, "sinr_threshold_db": 12.0, "cancel_sensing": False}):
+        system = systems.make("beampattern", **fields)
+        scene = system.sample(np.random.default_rng(9), batch=24)
+        scaled = Scaled.of(system, scene)
+        v = np.exp(2j * np.pi * np.random.default_rng(3).random((24, 32)))
+        _, feasible, bound = transmit_covariances(scaled, *scaled.rows(v))
+        beams, gain, _ = transmit_step(scaled, v)
+        assert feasible.mean() > 0.5
+        assert (10 * np.log10(bound[feasible] / gain[feasible])).max() < 0.01
+        assert (scaled.gain_and_margin(v, beams)[1][feasible] > 1 - 1e-5).all()
 
 
 def test_single_precision_scenes_are_solved_in_double(small):

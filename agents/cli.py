@@ -162,13 +162,13 @@ def system_of_file(path: str, system: Any) -> Any:
         if stored.name != system.name:
             raise ValueError(f"scenes: {path!r} belongs to system {stored.name!r}, not to {system.name!r}")
         return stored
-    sizes = {}
+    sizes: dict[str, int] = {}
     if "bs_ris" in arrays and arrays["bs_ris"].ndim == 3:
         sizes |= {"num_elements": arrays["bs_ris"].shape[1], "num_antennas": arrays["bs_ris"].shape[2]}
     if "ris_user" in arrays and arrays["ris_user"].ndim == 3:
         sizes |= {"num_users": arrays["ris_user"].shape[1]}
     fields = {field.name for field in dataclasses.fields(system)}
-    return dataclasses.replace(system, **{key: int(value) for key, value in sizes.items() if key in fields})
+    return dataclasses.replace(system, **{key: value for key, value in sizes.items() if key in fields})
 
 
 def _typed(cls: Any, system: Any, **defaults: Any) -> Any:

@@ -143,13 +143,13 @@ def build_feature_map(
             continue
         outputs = np.concatenate([index for _, index in owned], axis=1 if kind != "entry" else 0)
         inputs: list[np.ndarray] = list(tokens_of.get(kind, []))
-        for name, start in rows:
+        for name, first in rows:
             if kind == "entry":
-                inputs.append(start + outputs)
+                inputs.append(first + outputs)
             for v, index in owned if kind != "entry" else []:
                 if name != RAW or v.kind != "phase" or raw_phases:
-                    inputs.append(start + index)
-        along = np.array([start for _, start in directions], np.int64)[:, None, None] + outputs
+                    inputs.append(first + index)
+        along = np.array([first for _, first in directions], np.int64)[:, None, None] + outputs
         width = np.concatenate(inputs, axis=1) if inputs else np.empty((len(outputs), 0), np.int64)
         groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), along))
         if kind != "entry" and counts[kind] != len(outputs):  # pragma: no cover - guarded by construction

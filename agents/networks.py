@@ -24,14 +24,14 @@ __all__ = ["AgentPolicy", "FlatNetwork", "TokenNetwork", "build_actor"]
 
 
 def _mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
-    """Linear layers with SiLU between them; `last_gain` scales the weights of the last layer."""
+    """Linear layers with ReLU between them; `last_gain` scales the weights of the last layer."""
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(fan_in, fan_out)
         if i == len(sizes) - 2 and last_gain is not None:
             nn.init.orthogonal_(linear.weight, last_gain)
             nn.init.zeros_(linear.bias)
-        layers += [linear, nn.SiLU()]
+        layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -47,10 +47,10 @@ class TokenEncoder(nn.Module):
         self.embed = nn.ModuleDict()
         for group in features.groups:
             self.register_buffer(f"in_{group.name}", torch.as_tensor(group.inputs.ravel()), persistent=False)
-            self.embed[group.name] = nn.Sequential(_mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.SiLU())
+            self.embed[group.name] = nn.Sequential(_mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.ReLU())
         self.register_buffer("global_index", torch.as_tensor(features.globals), persistent=False)
         self.context = nn.Sequential(
-            _mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.SiLU()
+            _mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.ReLU()
         )
 
     def forward(self, observation: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -83,12 +83,14 @@ class TokenNetwork(nn.Module):
             raise ValueError(f"skip_init has {len(skip_init)} values for the directions {features.directions}")
         self.groups = features.groups
         self.encoder = TokenEncoder(features, hidden)
-        self.heads = nn.ModuleDict()
+        self.own, self.shared, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.factors = nn.ModuleDict()
         self.num_directions = len(features.directions)
         order = []
         for group in features.groups:
-            self.heads[group.name] = _mlp(2 * hidden, hidden, group.outputs.shape[1], last_gain=0.01)
+            self.own[group.name] = nn.Linear(hidden, hidden)
+            self.shared[group.name] = nn.Linear(hidden, hidden, bias=False)
+            self.heads[group.name] = _mlp(hidden, group.outputs.shape[1], last_gain=0.01)
             order.append(group.outputs.ravel())
             if self.num_directions:
                 factor = _mlp(hidden, self.num_directions, last_gain=0.01)
@@ -104,9 +106,8 @@ class TokenNetwork(nn.Module):
         embedded, context = self.encoder(observation)
         outputs = []
         for group in self.groups:
-            tokens = embedded[group.name]
-            wide = torch.cat([tokens, context[:, None, :].expand(-1, group.tokens, -1)], dim=2)
-            out = self.heads[group.name](wide).flatten(1)
+            mixed = self.own[group.name](embedded[group.name]) + self.shared[group.name](context)[:, None, :]
+            out = self.heads[group.name](torch.relu(mixed)).flatten(1)
             if self.num_directions:
                 along = observation[:, self.get_buffer(f"along_{group.name}")].view(-1, self.num_directions, out.shape[1])
                 out = out + (self.factors[group.name](context)[:, None, :] @ along)[:, 0]
@@ -114,17 +115,19 @@ class TokenNetwork(nn.Module):
         return torch.cat(outputs, dim=1)[:, self.get_buffer("order")]
 
 
-class TokenCritic(nn.Module):
-    """The critic's features: the context of an encoder of its own, (B, obs) -> (B, H)."""
+class GlobalCritic(nn.Module):
+    """The critic's features: (B, obs) -> (B, H) from the global numbers alone, which say how much there is left to gain."""
 
     def __init__(self, features: FeatureMap, hidden: int = 64) -> None:
         super().__init__()
-        self.encoder = TokenEncoder(features, hidden)
+        index = features.globals if len(features.globals) else np.arange(features.observation_size)
+        self.register_buffer("index", torch.as_tensor(index), persistent=False)
+        self.net = nn.Sequential(_mlp(len(index), hidden, hidden), nn.ReLU())
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Context (B, H)."""
-        context: torch.Tensor = self.encoder(observation)[1]
-        return context
+        """Features of the value (B, H)."""
+        out: torch.Tensor = self.net(observation[:, self.get_buffer("index")])
+        return out
 
 
 class FlatNetwork(nn.Module):
@@ -168,9 +171,9 @@ class _Extractor(nn.Module):
         self.actor = build_actor(spec, features)
         hidden = int(spec.get("hidden", 64))
         if spec["kind"] == "token":
-            self.critic: nn.Module = TokenCritic(features, hidden)
+            self.critic: nn.Module = GlobalCritic(features, hidden)
         else:
-            self.critic = nn.Sequential(FlatNetwork(features.observation_size, hidden, hidden, None), nn.SiLU())
+            self.critic = nn.Sequential(FlatNetwork(features.observation_size, hidden, hidden, None), nn.ReLU())
         self.latent_dim_pi, self.latent_dim_vf = features.action_size, hidden
 
     def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,6 +8,7 @@ the one of an uninterrupted run.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -116,12 +117,16 @@ def train(config: TrainConfig, complete: Callable[[Run], bool] = lambda run: run
         return _Training(system, hyper, config, budget, run, env, env_kwargs, sets, penalty, described).execute()
 
 
-def _environment(system: Any, hyper: Hyperparameters, env_kwargs: dict[str, Any], scenes: FrozenScenes | None) -> Any:
+def _environment(
+    system: Any, hyper: Hyperparameters, env_kwargs: dict[str, Any], scenes: FrozenScenes | None
+) -> tuple[Any, Any]:
+    """The environment as Stable-Baselines3 and as Gymnasium see it; raises for a network that does not fit it."""
     import ris_gym
-    from agents.policy import make_vector_env
+    from agents.policy import env_interface, interface_features, make_vector_env
 
     more = {} if scenes is None else {"scenes": scenes.scene}
     vector = make_vector_env(system, hyper.ppo.num_envs, env_kwargs, autoreset_mode="SameStep", **more)
+    interface_features(env_interface(vector), hyper.network.spec())
     return ris_gym.as_sb3(vector), vector
 
 
@@ -184,12 +189,15 @@ class _Training:
 
     def execute(self) -> TrainResult:
         """Prepare the references, train to the end of the budget, and return the result."""
+        import torch
         from stable_baselines3.common.logger import configure
 
         from agents.callbacks import RunCallback
         from agents.pictures import agent_picture
         from agents.validation import prepare
 
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(1)  # networks this small lose time to a second thread
         scenes = self.sets["validation"]
         assert scenes is not None
         cache = self.run.folder / "validation.npz"

@@ -131,9 +131,9 @@ def build_feature_map(
         if name in per_action:
             continue
         index = np.arange(start, stop).reshape(shape)
-        axis = _element_axis(name, shape, elements)
-        if axis is not None and members["element"]:
-            tokens_of["element"].append(np.moveaxis(index, axis, 0).reshape(shape[axis], -1))
+        where = _element_axis(name, shape, elements)
+        if where is not None and members["element"]:
+            tokens_of["element"].append(np.moveaxis(index, where, 0).reshape(shape[where], -1))
         else:
             global_parts.append(index.reshape(-1))
 

@@ -34,7 +34,8 @@ def test_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 def test_train_compare_list(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agents.pictures.agent_picture", lambda agent, scene: None)
     folder = ["--folder", str(tmp_path)]
-    more = ["--steps", "64", "--minutes", "None", "--validation-scenes", "3", "--reference", "None", "--env.horizon", "4", "--name", "a"]
+    more = ["--steps", "64", "--minutes", "None", "--validation-scenes", "3", "--reference", "None"]
+    more += ["--env.horizon", "4", "--name", "a"]
     assert run("train", "beampattern", *SMALL, *FAST, *more, *folder, "--no-progress") == 0
     assert "tensorboard --logdir" in capsys.readouterr().out
     agent = str(tmp_path / "a")

@@ -53,7 +53,8 @@ def test_certified_infeasible_scenes_are_counted_and_left_out(system: Any, scene
     table = agents.compare(system, {"mine": start_rule, "marked": Oracle()}, scene, single=0)
     counted = np.array([True, False, True, True, True, True])
     row, result = table.row("mine"), table.results[0]
-    assert table.meta["counts"] == {"scenes": 6, "certified_infeasible": 1, "bound_certified": 4, "common": row["objective_count"]}
+    counts = {"scenes": 6, "certified_infeasible": 1, "bound_certified": 4, "common": row["objective_count"]}
+    assert table.meta["counts"] == counts
     assert row["score"] == pytest.approx(result.score[counted].mean()) and row["score_count"] == 5
     served = counted & ~result.violated & (np.arange(6) != 2)
     assert row["gap_to_bound"] == pytest.approx(np.mean(40.0 - result.objective[served]))

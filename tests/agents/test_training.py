@@ -54,8 +54,8 @@ def test_a_run_leaves_what_it_promises(trained: Any, system: Any) -> None:
 
 def test_curve_holds_the_metrics(trained: Any) -> None:
     names = set(trained.curve[-1])
-    wanted = {"penalised_score", "success_rate", "violation_rate", "objective", "gains_dbm_min", "margin_sinr_mean", "steps", "seconds"}
-    assert wanted <= names
+    assert {"penalised_score", "success_rate", "violation_rate", "objective", "steps", "seconds"} <= names
+    assert {"gains_dbm_min", "margin_sinr_mean"} <= names
 
 
 def test_tensorboard_has_the_curves(trained: Any) -> None:
@@ -87,7 +87,8 @@ def test_loaded_agent_is_the_trained_one(trained: Any, system: Any, scene: Any) 
 def test_token_agent_serves_other_sizes(trained: Any) -> None:
     larger = ris_gym.systems.make("beampattern", num_antennas=4, num_elements=12, num_sensing_beams=1, sinr_threshold_db=5.0)
     scene = larger.sample(np.random.default_rng(0), batch=3)
-    assert agents.load(trained.folder, system=larger, steps=2).solve(scene, np.random.default_rng(0)).design.coefficients.shape == (3, 12)
+    solution = agents.load(trained.folder, system=larger, steps=2).solve(scene, np.random.default_rng(0))
+    assert solution.design.coefficients.shape == (3, 12)
     other = ris_gym.systems.make("beampattern", num_antennas=4, num_elements=8, num_sensing_beams=3)
     with pytest.raises(ValueError, match=r"weights\.npz: array 'actor\..* trained for other sizes"):
         agents.load(trained.folder, system=other)

@@ -1,6 +1,7 @@
 """Batches of arrays: the record that scenes, designs and metrics are made of, and array-API helpers.
 
-A `Batch` is a frozen, keyword-only dataclass whose fields are arrays with a leading batch axis, dictionaries of such arrays, or None.
+A `Batch` is a frozen, keyword-only dataclass whose fields are arrays with a leading batch axis, dictionaries of such arrays, or
+None.
 The functions below are written for the array API standard, so they serve numpy and torch alike.
 """
 
@@ -11,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -131,7 +132,7 @@ class Batch:
         return self.map(to_numpy)
 
 
-@lru_cache(maxsize=None)
+@cache
 def field_names(cls: type) -> tuple[str, ...]:
     """Names of the fields of a dataclass."""
     return tuple(field.name for field in dataclasses.fields(cls))
@@ -165,7 +166,7 @@ def constant(xp: Any, value: np.ndarray, like: Array) -> Array:
 
 
 class Constant:
-    """A numpy constant with its casts: `constant` that converts once per precision (numpy only; other libraries convert each time)."""
+    """A numpy constant with its casts: `constant` that converts once per precision (other libraries convert each time)."""
 
     def __init__(self, value: np.ndarray) -> None:
         self.double = value
@@ -189,12 +190,17 @@ def real_dtype(xp: Any, like: Array) -> Any:
 
 def herm(xp: Any, array: Array) -> Array:
     """Conjugate transpose of the last two axes."""
-    return xp.conj(xp.matrix_transpose(array))
+    return xp.conj(array.mT)
 
 
 def abs2(xp: Any, array: Array) -> Array:
     """Squared modulus, without the square root."""
     return xp.real(array) ** 2 + xp.imag(array) ** 2
+
+
+def energy(xp: Any, array: Array) -> Array:
+    """Sum of the squared moduli over the last axis."""
+    return xp.real(xp.vecdot(array, array))
 
 
 def cis(xp: Any, angle: Array) -> Array:

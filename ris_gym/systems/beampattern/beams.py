@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ris_gym import variables as var
-from ris_gym.arrays import Array, abs2, cis, constant, herm, namespace
+from ris_gym.arrays import Array, abs2, at_least, cis, constant, energy, herm, namespace
 from ris_gym.surfaces import quantise_phase
 from ris_gym.systems.beampattern.records import BeampatternDesign, BeampatternScene
 
@@ -37,15 +37,15 @@ def responses(
 ) -> tuple[Array, Array]:
     """`(A F, H F)`: amplitudes of each beam at the targets (B, L, C) and at the users (B, K, C), through `v * (G F)`.
 
-    All products are formed transposed: the coefficients then scale contiguous rows and one product serves the whole batch's targets.
+    All products are formed transposed: the coefficients then scale contiguous rows, and one product serves all targets of the batch.
     """
-    rows = xp.matrix_transpose(beams)
-    reflected = (rows @ xp.matrix_transpose(scene.bs_ris)) * coefficients[:, None, :]
+    rows = beams.mT
+    reflected = (rows @ scene.bs_ris.mT) * coefficients[:, None, :]
     batch, columns, elements = reflected.shape
-    flat = xp.reshape(reflected, (batch * columns, elements)) @ xp.matrix_transpose(system.departure(xp, coefficients))
+    flat = xp.reshape(reflected, (batch * columns, elements)) @ system.departure(xp, coefficients).mT
     at_targets = xp.reshape(flat, (batch, columns, flat.shape[-1]))
     at_users = reflected @ herm(xp, scene.ris_user) + rows @ herm(xp, scene.bs_user)
-    return xp.matrix_transpose(at_targets), xp.matrix_transpose(at_users)
+    return at_targets.mT, at_users.mT
 
 
 def norms(xp: Any, array: Array, axis: int | tuple[int, ...]) -> Array:
@@ -53,9 +53,10 @@ def norms(xp: Any, array: Array, axis: int | tuple[int, ...]) -> Array:
     if array.shape[-1] == 0:
         return xp.zeros((array.shape[0], 1, 1), dtype=xp.real(array).dtype)
     largest = xp.max(xp.maximum(xp.abs(xp.real(array)), xp.abs(xp.imag(array))), axis=axis, keepdims=True)
-    safe = xp.where(largest > 0, largest, xp.ones_like(largest))
+    alive = largest >= xp.finfo(largest.dtype).smallest_normal
+    safe = xp.where(alive, largest, xp.ones_like(largest))
     total = xp.sum(abs2(xp, array / safe), axis=axis, keepdims=True)
-    return safe * xp.sqrt(xp.where(largest > 0, total, xp.ones_like(total))) * xp.astype(largest > 0, total.dtype)
+    return safe * xp.sqrt(xp.where(alive, total, xp.ones_like(total))) * xp.astype(alive, total.dtype)
 
 
 def full_power(system: Beampattern, xp: Any, beams: Array) -> Array:
@@ -70,10 +71,9 @@ def full_power(system: Beampattern, xp: Any, beams: Array) -> Array:
 
 def raw_power(system: Beampattern, xp: Any, beams: Array) -> Array:
     """`full_power` of beams whose entries come from a raw vector: in the box nothing can overflow, and less than 1e-12 is 0."""
-    total = xp.sum(abs2(xp, beams), axis=(-2, -1), keepdims=True)
-    alive = total >= ZERO_NORM**2
-    scale = math.sqrt(system.power_w) / xp.sqrt(xp.where(alive, total, xp.ones_like(total)))
-    return beams * xp.where(alive, scale, xp.zeros_like(scale))
+    total = energy(xp, xp.reshape(beams, (beams.shape[0], beams.shape[1] * beams.shape[2])))
+    scale = math.sqrt(system.power_w) / xp.sqrt(at_least(xp, total, ZERO_NORM**2))
+    return beams * (scale * xp.astype(total >= ZERO_NORM**2, total.dtype))[:, None, None]
 
 
 def unit_columns(xp: Any, array: Array) -> Array:
@@ -203,7 +203,7 @@ def repair(system: Beampattern, known: BeampatternScene, design: BeampatternDesi
 
 
 def truncate(system: Beampattern, design: BeampatternDesign) -> BeampatternDesign:
-    """`F_0` with exactly `num_sensing_beams` columns: its strongest left singular vectors times singular values, or zeros added."""
+    """`F_0` with exactly `num_sensing_beams` columns: its strongest left singular vectors times singular values, or zeros."""
     f, wanted = design.sensing_beams, system.num_sensing_beams
     xp = namespace(f)
     if f.shape[-1] < wanted:
@@ -227,7 +227,7 @@ def truncate(system: Beampattern, design: BeampatternDesign) -> BeampatternDesig
 
 
 def encode(system: Beampattern, known: BeampatternScene, design: BeampatternDesign, control: str) -> np.ndarray:
-    """Design -> raw vector (B, n). `full`: exact for canonical designs; `surface` keeps `v`; `structured`: `_encode_structured`."""
+    """Design -> raw vector (B, n). `full`: exact for canonical designs; `surface` keeps `v`; else `_encode_structured`."""
     design = design.to_numpy()
     if control == "structured":
         return _encode_structured(system, known.to_numpy(), system.project(known, design))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ris_gym import variables as var
-from ris_gym.arrays import Array, Constant, abs2, at_least, namespace
+from ris_gym.arrays import Array, Constant, abs2, at_least, energy, namespace
 from ris_gym.geometry import distance, steering_vector
 from ris_gym.surfaces import discrete_phase
 from ris_gym.systems import checks
@@ -169,7 +169,7 @@ class Beampattern(System):
 
     @cached_property
     def fixed_user(self) -> tuple[Constant, Constant, Constant]:
-        """For users at `user_position_m`: line-of-sight part of `h_r` (K, N), amplitudes of `h_r` and `h_d` (K,), with their casts."""
+        """For users at `user_position_m`: line-of-sight `h_r` (K, N), amplitudes of `h_r` and `h_d` (K,), with casts."""
         users = np.broadcast_to(np.array(self.user_position_m), (self.num_users, 2))
         response, rho_r, rho_d = sampler.user_geometry(self, users)
         return Constant(response), Constant(rho_r), Constant(rho_d)
@@ -226,18 +226,19 @@ class Beampattern(System):
         xp = namespace(scene.bs_ris, design.beams, design.coefficients)
         beams = design.all_beams
         at_targets, at_users = rules.responses(self, xp, scene, design.coefficients, beams)
-        gains = xp.sum(abs2(xp, at_targets), axis=-1)
-        power = abs2(xp, at_users)
-        signal = xp.linalg.diagonal(power[..., : self.num_users])
+        gains = energy(xp, at_targets)
+        received = abs2(xp, at_users)
+        signal = xp.linalg.diagonal(received[..., : self.num_users])
         disturbance: Any = self.noise_w
         if self.num_users > 1:
-            disturbance = (xp.sum(power[..., : self.num_users], axis=-1) - signal) + disturbance
+            disturbance = (xp.sum(received[..., : self.num_users], axis=-1) - signal) + disturbance
         if not self.cancel_sensing:
-            disturbance = xp.sum(power[..., self.num_users :], axis=-1) + disturbance
+            disturbance = xp.sum(received[..., self.num_users :], axis=-1) + disturbance
         reference = self.reference_dbm(scene)
         needed = disturbance * self.threshold_constants[0](xp, signal)
         margins = decibel(signal / needed, 10.0 ** (MARGIN_FLOOR_DB / 10.0))
-        return self._metrics(xp, gains, margins, reference, xp.sum(abs2(xp, beams), axis=(-2, -1)))
+        spent = energy(xp, xp.reshape(beams, (beams.shape[0], beams.shape[1] * beams.shape[2])))
+        return self._metrics(xp, gains, margins, reference, spent)
 
     def _metrics(self, xp: Any, gains: Array, margins: Array, reference: Any, power_w: Array) -> BeampatternMetrics:
         floor = 10.0 ** ((reference - 30.0 - OBJECTIVE_RANGE_DB) / 10.0)

@@ -31,8 +31,8 @@ def test_single(combination: Combination) -> None:
     env.close()
 
 
-def test_vector(combination: Combination) -> None:
-    name, keywords = combination
+def test_vector(vector_combination: Combination) -> None:
+    name, keywords = vector_combination
     testing.check_vector_env(name, num_envs=2, **keywords)
 
 

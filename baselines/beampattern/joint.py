@@ -30,8 +30,8 @@ class Joint(BeampatternPolicy):
     Attributes:
         starts: random and communication phases alternate.
         kappas: smoothing of the stages.
-        iterations: L-BFGS steps of the stages; None: (30, 40, 60, 60), twice that for K >= 2, where the page's numbers leave
-            0.6 dB more to the bound.
+        iterations: L-BFGS steps of the stages; None: the page's (30, 40, 60, 60), twice that for K >= 2 or more than 8 angles,
+            where those leave 0.6 dB (K = 2) and 0.25 dB (`sectors`) more to the bound.
         information_only: F = W, no sensing beams (so too with `num_sensing_beams` = 0).
     """
 
@@ -46,7 +46,8 @@ class Joint(BeampatternPolicy):
         if int(self.starts) != self.starts or self.starts < 1:
             raise ValueError(f"starts must be an integer of at least 1, got {self.starts!r}")
         if self.iterations is None and len(self.kappas) == 4:
-            self.iterations = (30, 40, 60, 60) if self.system.num_users == 1 else (60, 80, 120, 120)
+            hard = self.system.num_users > 1 or len(self.system.angles_deg) > 8
+            self.iterations = (60, 80, 120, 120) if hard else (30, 40, 60, 60)
         if self.iterations is None or len(self.kappas) != len(self.iterations):
             raise ValueError(f"iterations must have as many entries as kappas ({len(self.kappas)}), got {self.iterations!r}")
 

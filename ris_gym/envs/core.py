@@ -126,7 +126,8 @@ class Core:
             return var.from_index(self.variables, array).astype(self.real)
         if not np.isfinite(array).all():
             raise ValueError("action must be finite, got nan or inf")
-        return np.clip(array, -1.0, 1.0).astype(self.real, copy=False)
+        array = np.maximum(array, -1.0)
+        return np.minimum(array, 1.0, out=array).astype(self.real, copy=False)
 
     def step(self, action: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         """One step of every episode.
@@ -183,7 +184,7 @@ class Core:
             self.known_metrics = (
                 self.metrics if self.known is self.scene else self.system.evaluate(self.known, self.design)
             )
-            self.value = np.asarray(self.system.penalised(self.metrics, self.config.penalty), np.float64)
+            self.value = self.system.penalised(self.metrics, self.config.penalty).astype(np.float64, copy=False)
             return
         scene, known = self.scene[mask], self.known[mask]
         design = self.system.decode(known, self.raw[mask], self.config.control)
@@ -212,13 +213,13 @@ class Core:
     def info(self, metrics: Metrics) -> dict[str, Any]:
         """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""
         out: dict[str, Any] = {
-            "objective": np.array(metrics.objective, np.float64),
-            "score": np.array(metrics.score, np.float64),
-            "cost": np.array(metrics.cost, np.float64),
-            "feasible": np.array(metrics.feasible, bool),
-            "is_success": np.array(metrics.feasible, bool),
-            "margins": {name: np.array(array, np.float64) for name, array in metrics.margins.items()},
+            "objective": metrics.objective.astype(np.float64),
+            "score": metrics.score.astype(np.float64),
+            "cost": metrics.cost.astype(np.float64),
+            "feasible": metrics.feasible.copy(),
+            "is_success": metrics.feasible.copy(),
+            "margins": {name: array.astype(np.float64) for name, array in metrics.margins.items()},
         }
         for name, array in metrics.physical().items():
-            out[name] = np.array(array, np.float64 if array.dtype.kind == "f" else array.dtype)
+            out[name] = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
         return out

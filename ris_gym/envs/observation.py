@@ -68,8 +68,7 @@ class Observer:
         features = self.system.observe_scene(known)
         if not features:
             return np.zeros((len(known), 0), np.float32)
-        packed = pack(features)
-        return np.clip(packed, -LIMIT, LIMIT, out=packed)
+        return clip(pack(features))
 
     def __call__(
         self, scene: np.ndarray, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, time_left: np.ndarray
@@ -80,10 +79,16 @@ class Observer:
         out[:, : self.scene_size] = scene
         for name, array in features.items():
             start, stop, _ = self.layout[name]
-            out[:, start:stop] = array.reshape(len(array), -1)
-        rest = out[:, self.scene_size :]
-        np.clip(rest, -LIMIT, LIMIT, out=rest)
+            out[:, start:stop] = array.reshape(len(array), stop - start)
+        if self.designed:
+            clip(out[:, self.layout["raw"][1] :])
         return out
+
+
+def clip(features: np.ndarray) -> np.ndarray:
+    """The features clipped to the observation space, in place."""
+    np.maximum(features, -LIMIT, out=features)
+    return np.minimum(features, LIMIT, out=features)
 
 
 def raw_dtype(config: EnvConfig) -> np.dtype:

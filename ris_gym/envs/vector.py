@@ -98,8 +98,8 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
         if not self._started:
             raise gymnasium.error.ResetNeeded("call reset before step")
         actions = _rows(actions, self.num_envs)
-        resetting = self._resetting.copy()
-        if resetting.any():
+        if self._resetting.any():
+            resetting = self._resetting.copy()
             if self.autoreset_mode == AutoresetMode.DISABLED:
                 raise gymnasium.error.ResetNeeded(
                     f"episodes {np.flatnonzero(resetting).tolist()} have ended: call reset(options={{'reset_mask': ...}})"

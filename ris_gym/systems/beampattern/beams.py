@@ -37,7 +37,7 @@ def responses(
 ) -> tuple[Array, Array]:
     """`(A F, H F)`: amplitudes of each beam at the targets (B, L, C) and at the users (B, K, C), through `v * (G F)`.
 
-    All products are formed transposed: the coefficients then scale contiguous rows, and one product serves all targets of the batch.
+    All products are transposed: the coefficients then scale contiguous rows, and one product serves all targets of the batch.
     """
     rows = beams.mT
     reflected = (rows @ scene.bs_ris.mT) * coefficients[:, None, :]

@@ -89,7 +89,7 @@ class Core:
             drawn = "_estimate" if self.config.csi_error else None
             held, given = ({name for name, _ in batch.items() if not (drawn and drawn in name)} for batch in (self.scene, scene))
             if held != given:
-                raise ValueError(f"options['scene'] must hold the arrays that the running episodes hold, not {sorted(held ^ given)}")
+                raise ValueError(f"options['scene'] must hold the arrays of the running episodes, not {sorted(held ^ given)}")
         return scene
 
     def _draw(self, rng: np.random.Generator, count: int) -> Any:

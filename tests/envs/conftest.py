@@ -40,7 +40,7 @@ def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
 
 
 def _costly(name: str, keywords: dict[str, Any]) -> bool:
-    """Where derivatives may come from torch (30 ms each) the many steps of the vector check are taken in `refine` with CSI error."""
+    """Where derivatives may come from torch (30 ms each), the vector check is made in `refine` with CSI error only."""
     system_class = next(registry.load(paper.system) for paper in registry.PAPERS.values() if paper.id == name)
     torch = keywords["observation"] == "local" and keywords["control"] != system_class.controls[0]
     first = keywords["episode"] == system_class.episodes[0].name and keywords["csi_error"] == 0.1 * system_class.csi_errors

@@ -15,7 +15,7 @@ def trace(env: Any, steps: int, actions: list[Any]) -> bytes:
     out = []
     for action in actions[:steps]:
         observation, reward, terminated, truncated, info = env.step(action)
-        out += [observation.tobytes(), np.asarray(reward).tobytes(), np.asarray([terminated, truncated]).tobytes(), repr(info).encode()]
+        out += [observation.tobytes(), np.asarray([reward, terminated, truncated]).tobytes(), repr(info).encode()]
         if not hasattr(env, "num_envs") and (terminated or truncated):
             out.append(env.reset()[0].tobytes())
     return b"".join(out)

@@ -141,7 +141,7 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
         going = _masked(plain, ~ended) if not ended.all() else {}
         final = np.full(self.num_envs, None, dtype=object)
         for i in np.flatnonzero(ended):
-            final[i] = observation[i].copy()
+            final[i] = observation[i]  # a view: nobody else holds this array
         self.core.reset(self.np_random, ended)
         going |= {
             "final_obs": final,

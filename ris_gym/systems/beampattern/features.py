@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ris_gym.arrays import abs2
+from ris_gym.arrays import abs2, energy
 from ris_gym.systems.beampattern import beams as rules
 from ris_gym.systems.beampattern.records import BeampatternDesign, BeampatternMetrics, BeampatternScene
 
@@ -21,29 +21,31 @@ def without_los(scene: BeampatternScene) -> BeampatternScene:
     )
 
 
-def amplitude(system: Beampattern, scene: BeampatternScene, link: str) -> np.ndarray:
-    """Amplitude that normalises a link: nominal, or the file's; broadcastable to (B, rows, columns)."""
+def amplitude(system: Beampattern, scene: BeampatternScene, link: str) -> float | np.ndarray:
+    """Amplitude that normalises a link: nominal, or the file's (B, 1, 1)."""
     if scene.reference is None:
-        return np.asarray(system.path_amplitudes[link])
+        return system.path_amplitudes[link]
     return np.asarray(scene.reference[f"rho_{link}"])[:, None, None]
 
 
 def scene(system: Beampattern, known: BeampatternScene) -> dict[str, np.ndarray]:
     """`G / rho_1`, `h_r / rho_2`, unit `h_d` times sqrt(M) (real, then imaginary parts) and the level of `h_d`."""
-    norm = np.linalg.norm(known.bs_user, axis=-1, keepdims=True)
+    power = energy(np, known.bs_user)[..., None]
+    tiny = np.finfo(power.dtype).tiny
+    scales = {
+        "bs_ris": 1.0 / amplitude(system, known, "bs_ris"),
+        "ris_user": 1.0 / amplitude(system, known, "ris_user"),
+        "bs_user": np.sqrt(system.num_antennas / np.maximum(power, tiny)),
+    }
     out = {}
-    for name, array in (
-        ("bs_ris", known.bs_ris / amplitude(system, known, "bs_ris").astype(known.bs_ris.real.dtype)),
-        ("ris_user", known.ris_user / amplitude(system, known, "ris_user").astype(known.bs_ris.real.dtype)),
-        ("bs_user", np.sqrt(np.float32(system.num_antennas)) * known.bs_user / norm),
-    ):
-        packed = np.empty((len(array), 2, *array.shape[1:]), np.float32)
-        packed[:, 0], packed[:, 1] = array.real, array.imag
+    for name, scale in scales.items():
+        channel = getattr(known, name)
+        packed = np.empty((len(channel), 2, *channel.shape[1:]), np.float32)
+        np.multiply(channel.real, scale, out=packed[:, 0])
+        np.multiply(channel.imag, scale, out=packed[:, 1])
         out[name] = packed
-    power = norm[..., 0] ** 2 / (system.num_antennas * amplitude(system, known, "bs_user")[..., 0] ** 2) if (
-        known.reference is not None
-    ) else norm[..., 0] ** 2 / (system.num_antennas * system.path_amplitudes["bs_user"] ** 2)
-    out["bs_user_level"] = np.log10(np.maximum(power, 1e-30))
+    level = power / (system.num_antennas * amplitude(system, known, "bs_user") ** 2)
+    out["bs_user_level"] = np.log10(np.maximum(level[..., 0], 1e-30))
     return out
 
 

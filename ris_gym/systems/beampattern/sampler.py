@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,23 +63,25 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
     else:
         users = np.broadcast_to(np.array(system.user_position_m), (batch, k, 2))
         los_user, rho_r, rho_d = (repeat(constant.cast(dtype), batch) for constant in system.fixed_user)
+    half = math.sqrt(0.5)
     scale_g = 0.0 if system.los_bs_ris else rho * scattered
+    scale_r = (rho_r * real(scattered)).astype(real)
     normals = rng.standard_normal(batch * (2 * (n * m + k * n + k * m) + k), dtype=real)
-    parts, start = [], 0
+    links, start = [], 0
     for rows, columns in ((n, m), (k, n), (k, m)):
         stop = start + 2 * batch * rows * columns
-        parts.append(channels.complex_normals(normals[start:stop]).reshape(batch, rows, columns))
+        links.append(normals[start:stop].reshape(batch, rows, 2 * columns))
         start = stop
-    los_g = repeat(system.line_of_sight.cast(dtype), batch)
-    bs_ris, ris_user, bs_user = parts
-    bs_ris *= real(scale_g)
-    bs_ris += los_g
-    scale_r = (rho_r * real(scattered)).astype(real)
-    ris_user *= scale_r[..., None]
-    ris_user += los_user
     shadowing = normals[start:].reshape(batch, k)
     scale_d = (rho_d * 10.0 ** (real(system.shadowing_db / 20.0) * shadowing)).astype(real)
-    bs_user *= scale_d[..., None]
+    # scaled as real numbers, then seen as complex ones: real and imaginary parts alternate
+    scales = (real(half * scale_g), real(half) * scale_r[..., None], real(half) * scale_d[..., None])
+    for link, scale in zip(links, scales, strict=True):
+        link *= scale
+    bs_ris, ris_user, bs_user = (link.view(dtype) for link in links)
+    los_g = repeat(system.line_of_sight.cast(dtype), batch)
+    bs_ris += los_g
+    ris_user += los_user
     scene = BeampatternScene(
         bs_ris=bs_ris,
         ris_user=ris_user,
@@ -92,7 +95,7 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
         ris_user_scale=scale_r,
         bs_user_scale=scale_d,
     )
-    return with_estimates(scene, rng, csi_error)
+    return with_estimates(scene, rng, csi_error) if csi_error else scene
 
 
 def repeat(array: np.ndarray, batch: int) -> np.ndarray:

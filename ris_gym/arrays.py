@@ -248,9 +248,10 @@ def load_npz(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[
         ValueError: the file is missing, broken, or holds pickled objects; the message names it.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise ValueError("it is a bare array, not an npz archive")
+        loaded = np.load(Path(path), allow_pickle=False)
+        if not hasattr(loaded, "files"):
+            raise ValueError("it is a bare array, not an npz archive")
+        with loaded as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta"))) if "meta" in arrays else {}
         if not isinstance(meta, dict):

@@ -43,7 +43,8 @@ def discrete_phase(coefficients: Array, levels: int | None) -> Array:
 def cap_amplitude(coefficients: Array, cap: Array | float, floor: Array | float = 0.0) -> Array:
     """Active elements: moduli clipped to [floor, cap], phases kept (phase of a zero coefficient: 0)."""
     xp = namespace(coefficients)
-    modulus = xp.sqrt(abs2(xp, coefficients))
+    power = abs2(xp, coefficients)
+    modulus = xp.where(power > 0, xp.sqrt(xp.where(power > 0, power, xp.ones_like(power))), power)
     wanted = xp.clip(modulus, floor, cap)
     return xp.where(wanted == modulus, coefficients, wanted * unit_modulus(coefficients))
 

@@ -49,14 +49,15 @@ def test_make_vec(action: str) -> None:
 
 
 def test_baselines(system: Toy) -> None:
-    assert baselines.names(system) == ["align", "gradient", "random"]
+    names = baselines.names(system)
+    assert names[0] == "align" and {"gradient", "random"} <= set(names[1:])
     scene = system.sample(np.random.default_rng(0), 200)
     bound = baselines.bound(system, scene)
     best = baselines.make("align", system).solve(system.known(scene), np.random.default_rng(1))
     certified = bound.status == "certified"
     assert certified.all() and best.feasible.all()
     assert np.allclose(best.objective, bound.value, atol=1e-9)
-    for name in ("gradient", "random"):
+    for name in names[1:]:
         other = baselines.make(name, system).solve(system.known(scene), np.random.default_rng(2))
         assert np.all(system.sense * (bound.value - other.objective)[other.feasible] >= -1e-3)
 

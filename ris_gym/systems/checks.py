@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Set
 from typing import Any
 
 
@@ -36,9 +36,10 @@ def flag(name: str, value: Any) -> bool:
 
 def reals(name: str, value: Any, size: int | None = None, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
     """A sequence of finite reals in [low, high], of a given length if `size` is set."""
-    if isinstance(value, str) or not isinstance(value, Sequence) and not hasattr(value, "__iter__"):
+    if isinstance(value, (str, bytes, Mapping, Set)) or not hasattr(value, "__iter__"):
         raise TypeError(f"{name} must be a sequence of numbers, got {value!r}")
-    numbers_ = tuple(real(f"{name}[{i}]", getattr(entry, "item", lambda e=entry: e)(), low, high) for i, entry in enumerate(value))
+    entries = [getattr(entry, "item", lambda e=entry: e)() for entry in value]
+    numbers_ = tuple(real(f"{name}[{i}]", entry, low, high) for i, entry in enumerate(entries))
     if size is not None and len(numbers_) != size:
         raise ValueError(f"{name} must hold {size} numbers, got {value!r}")
     return numbers_

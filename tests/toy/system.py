@@ -59,11 +59,12 @@ class Toy(System):
     phase_bits: int | None = None
 
     def __post_init__(self) -> None:
-        checks.integer("num_elements", self.num_elements, 1)
-        checks.real("snr_threshold_db", self.snr_threshold_db, -100.0, 100.0)
-        checks.real("range_db", self.range_db, 0.0, 100.0, open_low=True)
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("num_elements", checks.integer("num_elements", self.num_elements, 1))
+        put("snr_threshold_db", checks.real("snr_threshold_db", self.snr_threshold_db, -100.0, 100.0))
+        put("range_db", checks.real("range_db", self.range_db, 0.0, 100.0, open_low=True))
         if self.phase_bits is not None:
-            checks.integer("phase_bits", self.phase_bits, 1, 16)
+            put("phase_bits", checks.integer("phase_bits", self.phase_bits, 1, 16))
 
     @property
     def levels(self) -> int | None:

@@ -18,6 +18,8 @@ from ris_gym.systems.ascent import prox_linear
 
 ASCENT_STEPS = (0.03, 0.3, 1.5)
 """Step lengths of the prox-linear directions in the local frame (score per squared unit of raw action)."""
+ASCENT_REACH = 0.25
+"""Unit of the prox-linear steps in the local frame: change of a raw number, the default `step_size` of an environment."""
 FEASIBLE_MARGIN = -1e-3
 """A margin (dB, bit/s/Hz) counts as met from here on."""
 
@@ -201,9 +203,9 @@ class System(ABC):
         """The local frame of the design `decode(raw)`, from the derivatives of every piece of the penalised score.
 
         `direction` (B, n) = sqrt(n) d / ||d||, `log_norm` (B, 1) = log10(||d|| + 1e-6), d the derivative of score - penalty cost;
-        `ascent` (B, E, n): unit-rms directions of the prox-linear steps for the lengths `ASCENT_STEPS`, and `ascent_log_norm`
-        (B, E), log10 of their rms. Where several pieces tie (a max-min objective) d jumps between them; the prox-linear step
-        raises all of them together. Subclasses append alignments and Gram matrices.
+        `ascent` (B, E, n): the prox-linear steps for the lengths `ASCENT_STEPS` over `ASCENT_REACH`, shortened to unit rms where
+        longer; `ascent_log_norm` (B, E): log10 of the steps' rms. Where several pieces tie (a max-min objective) d jumps between
+        them; the prox-linear step raises all of them together. Subclasses append alignments and Gram matrices.
         """
         score, slack, jacobian = self.pieces_jacobian(known, raw, control)
         penalty = float(penalty)
@@ -216,7 +218,7 @@ class System(ABC):
         return {
             "direction": gradient * (root / np.maximum(norm, 1e-30)),
             "log_norm": np.log10(norm + 1e-6),
-            "ascent": steps / np.maximum(lengths, 1e-30),
+            "ascent": steps / np.maximum(lengths, ASCENT_REACH),
             "ascent_log_norm": np.log10(lengths[..., 0] + 1e-6),
         }
 

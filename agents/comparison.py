@@ -329,7 +329,7 @@ def resolve(system: Any, policy: Any, penalty: float | None = None) -> tuple[str
         if os.path.isdir(policy) or is_artefact(policy):
             from agents.policy import load
 
-            agent = load(policy, system=system, penalty=penalty)
+            agent = load(policy, system=system)
             return agent.name, agent
         raise ValueError(f"policies: {os.fspath(policy)!r} is neither a baseline {known} nor the folder of an agent")
     if hasattr(policy, "solve") or callable(policy):

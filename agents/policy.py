@@ -49,7 +49,7 @@ class Agent:
     """A trained actor and the refinement episode that it was trained in.
 
     `solve` runs the episode on the given scenes with deterministic actions and returns the best iterate by the penalised
-    score at `known`, the start design included.
+    score at `known`, the start design included, after the system's exact repair where that raises the score.
 
     Args:
         system: the system to act in.
@@ -109,7 +109,7 @@ class Agent:
             better = value > best
             best_raw[better], best = core.raw[better], np.where(better, value, best)
             history.append(np.where(better, np.asarray(core.metrics.objective, float), history[-1]))
-        design = self.system.decode(known, best_raw.astype(np.float64), core.control)
+        design = self._finish(known, self.system.decode(known, best_raw.astype(np.float64), core.control))
         metrics = self.system.evaluate(known, design)
         return Solution(
             design=design,
@@ -119,6 +119,15 @@ class Agent:
             history=np.stack(history),
             seconds=time.perf_counter() - began,
         )
+
+    def _finish(self, known: Any, design: Any) -> Any:
+        """The system's exact repair of the soft constraints, in the scenes where it raises the penalised score at `known`."""
+        repaired = self.system.repair(known, design)
+        if any(np.shape(a) != np.shape(b) for (_, a), (_, b) in zip(design.items(), repaired.items(), strict=True)):
+            design = self.system.canonical(known, design)
+        before, after = (self.system.penalised(self.system.evaluate(known, d), self.penalty) for d in (design, repaired))
+        better = np.asarray(after > before)
+        return design.put(better, repaired[better]) if better.any() else design
 
     def bind(self, env: Any) -> Any:
         """An object with `predict(observation, state, episode_start, deterministic)` for `env`.

@@ -108,7 +108,7 @@ def test_bound_agent_drives_the_environment_it_was_trained_in(trained: Any, syst
         observation, *_ = env.step(action)
         best = np.maximum(best, system.penalised(env.unwrapped.metrics))
     found = system.evaluate(scene, agent.solve(scene, np.random.default_rng(0)).design)
-    np.testing.assert_allclose(best, system.penalised(found), atol=1e-4)
+    assert np.all(system.penalised(found) >= best - 1e-4)
 
 
 def test_agent_in_a_comparison(trained: Any, system: Any, scene: Any) -> None:

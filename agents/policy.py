@@ -46,10 +46,11 @@ def interface_features(interface: Mapping[str, Any], network: Mapping[str, Any])
 
 
 class Agent:
-    """A trained actor and the refinement episode that it was trained in.
+    """A trained actor and the form of episode that it was trained in.
 
-    `solve` runs the episode on the given scenes with deterministic actions and returns the best iterate by the penalised
-    score at `known`, the start design included, after the system's exact repair where that raises the score.
+    `solve` runs a refinement episode on the given scenes with deterministic actions and returns the best iterate by the penalised
+    score at `known`, the start design included (in the other forms of episode: the design of its one action), after the system's
+    exact repair where that meets what was violated or raises the score.
 
     Args:
         system: the system to act in.
@@ -97,36 +98,58 @@ class Agent:
         from baselines.policy import Solution
 
         began = time.perf_counter()
+        raw, history = self._refine(known, rng) if self._refines else self._once(known, rng)
+        design = self._finish(known, self.system.decode(known, raw.astype(np.float64), self.control))
+        metrics = self.system.evaluate(known, design)
+        objective = np.asarray(metrics.objective, float)
+        return Solution(
+            design=design,
+            objective=objective,
+            feasible=np.asarray(metrics.feasible, bool),
+            status=np.full(len(known), "stopped"),
+            history=objective[None] if history is None else history,
+            seconds=time.perf_counter() - began,
+        )
+
+    @property
+    def control(self) -> str:
+        """The control that the agent was trained in."""
+        return str(self.env_kwargs.get("control") or self.system.controls[0])
+
+    @property
+    def _refines(self) -> bool:
+        kinds = {episode.name: episode.kind for episode in self.system.episodes}
+        return kinds[self.env_kwargs.get("episode") or self.system.episodes[0].name] == "refine"
+
+    def _refine(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Raw vectors of the best iterates of a refinement episode, and the objective of the best so far after every step."""
         env = self._env(len(known))
         core = env.unwrapped
         observation, _ = env.reset(seed=int(rng.integers(2**31)), options={"scene": known})
-        best_raw = np.array(core.raw)
+        raw = np.array(core.raw)
         best = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
         history = [np.asarray(core.metrics.objective, float)]
         for _ in range(core.horizon):
             observation, _, _, _, _ = env.step(self.act(observation))
             value = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
             better = value > best
-            best_raw[better], best = core.raw[better], np.where(better, value, best)
+            raw[better], best = core.raw[better], np.where(better, value, best)
             history.append(np.where(better, np.asarray(core.metrics.objective, float), history[-1]))
-        design = self._finish(known, self.system.decode(known, best_raw.astype(np.float64), core.control))
-        metrics = self.system.evaluate(known, design)
-        return Solution(
-            design=design,
-            objective=np.asarray(metrics.objective, float),
-            feasible=np.asarray(metrics.feasible, bool),
-            status=np.full(len(known), "stopped"),
-            history=np.stack(history),
-            seconds=time.perf_counter() - began,
-        )
+        return raw, np.stack(history)
+
+    def _once(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, None]:
+        """Raw vectors of one action per scene: the design itself, in the other forms of episode."""
+        observation, _ = self._env(len(known)).reset(seed=int(rng.integers(2**31)), options={"scene": known})
+        return self.act(observation), None
 
     def _finish(self, known: Any, design: Any) -> Any:
-        """The system's exact repair of the soft constraints, in the scenes where it raises the penalised score at `known`."""
+        """The system's exact repair, in the scenes where it meets what was violated or raises the penalised score at `known`."""
         repaired = self.system.repair(known, design)
         if any(np.shape(a) != np.shape(b) for (_, a), (_, b) in zip(design.items(), repaired.items(), strict=True)):
             design = self.system.canonical(known, design)
-        before, after = (self.system.penalised(self.system.evaluate(known, d), self.penalty) for d in (design, repaired))
-        better = np.asarray(after > before)
+        before, after = (self.system.evaluate(known, d) for d in (design, repaired))
+        gains = self.system.penalised(after, self.penalty) > self.system.penalised(before, self.penalty)
+        better = np.where(before.feasible == after.feasible, gains, after.feasible)
         return design.put(better, repaired[better]) if better.any() else design
 
     def bind(self, env: Any) -> Any:

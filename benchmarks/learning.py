@@ -72,8 +72,8 @@ def train_all(arguments: argparse.Namespace, folder: Path) -> None:
     """Run every seed of every recipe, `jobs` at a time."""
     waiting = [
         (recipe, seed)
-        for seed in range(arguments.seeds)
         for recipe in arguments.recipes
+        for seed in range(arguments.seeds)
         if not (folder / f"{recipe}-s{seed}" / "done.json").exists()
     ]
     running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}

@@ -54,9 +54,9 @@ class Network:
     """`token`: shared over elements and antennas, for any number of them; `flat`: a plain multilayer perceptron."""
     hidden: int = 64
     """Width of the hidden layers."""
-    skip_init: tuple[float, ...] = ()
-    """First values of the learned factors with which the observed directions are added to the action (token networks), in the
-    order of the observation; missing ones are 0."""
+    skip_init: dict[str, float] = dataclasses.field(default_factory=dict)
+    """First values of the learned factors with which the observed directions (`direction`, `ascent[0]`, ...) are added to the
+    action (token networks); the others are 0."""
     ignore: tuple[str, ...] = ()
     """Parts of the observation that a token network does not see."""
     raw_phases: bool = False
@@ -68,7 +68,7 @@ class Network:
 
     def spec(self) -> dict[str, Any]:
         """The description that an artefact stores."""
-        spec = dataclasses.asdict(self) | {"ignore": list(self.ignore), "skip_init": list(self.skip_init)}
+        spec = dataclasses.asdict(self) | {"ignore": list(self.ignore)}
         if self.kind == "flat":
             del spec["skip_init"]
         return spec

@@ -10,7 +10,7 @@ design as it is or, with `skip_init`, ascends it by fixed steps.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,13 +74,14 @@ class TokenNetwork(nn.Module):
     Args:
         features: the gathering.
         hidden: width.
-        skip_init: first values of the factors `c_d`, in the order of `features.directions`; missing ones are 0.
+        skip_init: first values of the factors `c_d` by name of the direction (`features.directions`); the others are 0.
     """
 
-    def __init__(self, features: FeatureMap, hidden: int = 64, skip_init: Sequence[float] = ()) -> None:
+    def __init__(self, features: FeatureMap, hidden: int = 64, skip_init: Mapping[str, float] | None = None) -> None:
         super().__init__()
-        if len(skip_init) > len(features.directions):
-            raise ValueError(f"skip_init has {len(skip_init)} values for the directions {features.directions}")
+        first = dict(skip_init or {})
+        if unknown := sorted(set(first) - set(features.directions)):
+            raise ValueError(f"skip_init: {unknown} not among the observed directions {features.directions}")
         self.groups = features.groups
         self.encoder = TokenEncoder(features, hidden)
         self.own, self.shared, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
@@ -94,9 +95,8 @@ class TokenNetwork(nn.Module):
             order.append(group.outputs.ravel())
             if self.num_directions:
                 factor = _mlp(hidden, self.num_directions, last_gain=0.01)
-                first = torch.zeros(self.num_directions)
-                first[: len(skip_init)] = torch.as_tensor([float(value) for value in skip_init])
-                factor[0].bias.data.copy_(first)  # type: ignore[operator]
+                values = torch.as_tensor([float(first.get(name, 0.0)) for name in features.directions])
+                factor[0].bias.data.copy_(values)  # type: ignore[operator]
                 self.factors[group.name] = factor
                 self.register_buffer(f"along_{group.name}", torch.as_tensor(group.directions.ravel()), persistent=False)
         self.register_buffer("order", torch.as_tensor(np.argsort(np.concatenate(order))), persistent=False)
@@ -147,7 +147,7 @@ def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
     """The actor of a network description.
 
     Args:
-        spec: `{"kind": "token", "hidden": 64, "skip_init": []}` or `{"kind": "flat", "hidden": 256}`.
+        spec: `{"kind": "token", "hidden": 64, "skip_init": {}}` or `{"kind": "flat", "hidden": 256}`.
 
     Raises:
         ValueError: unknown kind or setting.

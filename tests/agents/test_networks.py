@@ -78,7 +78,7 @@ def test_weights_do_not_depend_on_the_number_of_elements_or_antennas() -> None:
 def test_network_is_equivariant_to_the_order_of_elements() -> None:
     variables, layout = interface(6)
     features = build_feature_map(variables, layout)
-    actor = build_actor({"kind": "token", "hidden": 8, "skip_init": [0.3]}, features)
+    actor = build_actor({"kind": "token", "hidden": 8, "skip_init": {"direction": 0.3}}, features)
     observation = torch.randn(3, features.observation_size)
     order = torch.tensor([3, 1, 0, 5, 2, 4])
     moved = observation.clone()
@@ -100,5 +100,7 @@ def test_unknown_settings_are_named() -> None:
     features = build_feature_map(*interface(6))
     with pytest.raises(ValueError, match="kind must be"):
         build_actor({"kind": "transformer"}, features)
+    with pytest.raises(ValueError, match="skip_init: .*'uphill'"):
+        build_actor({"kind": "token", "skip_init": {"uphill": 1.0}}, features)
     with pytest.raises(ValueError, match="depth"):
         build_actor({"kind": "token", "depth": 3}, features)

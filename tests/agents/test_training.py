@@ -196,7 +196,7 @@ def test_budget_counts_steps_or_time() -> None:
 def test_hyperparameter_files() -> None:
     for name in ("beampattern", "a system without a file"):
         found = hyperparameters.load(name)
-        assert dataclasses.is_dataclass(found) and found.ppo.gamma == 0.9
+        assert dataclasses.is_dataclass(found) and found.env.episode == "refine"
     with pytest.raises(ValueError, match="PPOSettings has no"):
         hyperparameters._build(PPOSettings, {"nonsense": 1}, "x")
     with pytest.raises(ValueError, match=r"ppo\.num_envs"):

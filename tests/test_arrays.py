@@ -110,7 +110,8 @@ def test_frozen_and_replace() -> None:
 
 
 def test_torch() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     batch = record()
     tensors = batch.to_torch()
     assert isinstance(tensors.margins["sinr"], torch.Tensor) and same(tensors.to_numpy(), batch)
@@ -126,7 +127,8 @@ def test_torch() -> None:
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_helpers_agree_between_libraries(dtype: str) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     z = record().astype(dtype).channel
     t = torch.as_tensor(z)
     for function in (arrays.herm, arrays.abs2):

@@ -174,7 +174,8 @@ def test_single_precision(case: str, control: str) -> None:
 @every_case
 @every_control
 def test_decode_of_torch_is_decode_of_numpy(case: str, control: str) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     system, scene = setting(case)
     raw = np.random.default_rng(1).uniform(-1, 1, (BATCH, var.length(system.variables(control))))
     ours = system.decode(scene, raw, control)

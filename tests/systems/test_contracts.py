@@ -396,7 +396,8 @@ def test_metrics(name: str, control: str, dtype: str) -> None:
 @every_control
 def test_torch_form(name: str, control: str) -> None:
     """Systems that offer the local frame evaluate torch tensors, differentiably, to the same numbers."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     system, scene = drawn(name, 0.1)
     if "local" not in system.observations:
         return
@@ -509,7 +510,6 @@ def test_observe(name: str, control: str) -> None:
     spread = np.sqrt(np.mean(full.astype(float) ** 2, axis=0))
     assert 0.05 < np.median(spread) < 5.0, "O(1)"
     if "local" in system.observations:
-        pytest.importorskip("torch")
         frame = system.observe_local(known[:40], uniform(system, control, 40), control, 1.0)
         assert all(len(array) == 40 and np.isfinite(array).all() for array in frame.values())
 

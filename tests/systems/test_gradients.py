@@ -60,7 +60,6 @@ def differences(system: System, known: Any, raw: np.ndarray, control: str, h: fl
 @pytest.mark.parametrize("case", CASES)
 def test_jacobian(case: str, control: str, csi_error: float) -> None:
     """numpy (or the system's choice) = torch autograd = central differences."""
-    pytest.importorskip("torch")
     system, known = setting(case, csi_error)
     raw = raws(system, control)
     score, slack, jacobian = system.pieces_jacobian(known, raw, control)
@@ -74,7 +73,6 @@ def test_jacobian(case: str, control: str, csi_error: float) -> None:
 @pytest.mark.parametrize("name", systems.names())
 def test_score_gradient_of_every_system(name: str) -> None:
     """The derivative of score - penalty * cost for every control, by central differences along random directions."""
-    pytest.importorskip("torch")
     system = systems.make(name)
     if "local" not in system.observations:
         return
@@ -114,7 +112,6 @@ def test_score_gradient_is_the_first_worst_piece_and_every_violation() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_always_finite(case: str, control: str, dtype: str) -> None:
     """Zero beams, corners of the box, equal columns: no nan, no inf."""
-    pytest.importorskip("torch")
     system, known = setting(case)
     known = known.astype(dtype)
     n = var.length(system.variables(control))

@@ -67,7 +67,7 @@ class BeampatternEnv(RisEnv):
     | `time_left` | (1,) | `refine` | part of the episode that is left |
     | `direction` | (n,) | `local` | `sqrt(n) d / ‖d‖`, d = derivative of score - penalty * cost with respect to u |
     | `log_norm` | (1,) | `local` | `log10(‖d‖ + 1e-6)` |
-    | `ascent` | (3, n) | `local` | prox-linear steps of lengths 0.03, 0.3, 1.5, in units of 0.25, shortened to rms 1 where longer |
+    | `ascent` | (3, n) | `local` | prox-linear steps of lengths 0.03, 0.3, 1.5, in units of 0.25, at most of rms 1 |
     | `ascent_log_norm` | (3,) | `local` | `log10` of the rms of those steps |
     | `alignment` | (2, K + L, N) | `local` | conj(whole path) times the element's own path, per user and direction, rms 1 |
     | `gram` | (2, pairs) | `local` | products of the unit effective channels of users and directions, upper triangle |

@@ -38,7 +38,8 @@ def assert_equal(one: Any, other: Any, text: str) -> None:
                 assert (x is None) == (y is None) and (x is None or np.array_equal(x, y)), f"{text}: entry {name}[{i}]"
             continue
         same = a[name].dtype == b[name].dtype and a[name].shape == b[name].shape and a[name].tobytes() == b[name].tobytes()
-        assert same, f"{text}: entry {name}: {a[name]!r} and {b[name]!r}"
+        found, wanted = (f"{array.dtype}{array.shape}" if array.ndim else repr(array.item()) for array in (a[name], b[name]))
+        assert same, f"{text}: entry {name}: {found} and {wanted} differ"
 
 
 def _close(one: Any, other: Any, tolerance: float, text: str) -> None:
@@ -56,8 +57,8 @@ def length_of(env: Any) -> int | None:
 def check_infos(
     native: list[tuple[Any, ...]], sync: list[tuple[Any, ...]], mode: AutoresetMode
 ) -> None:
-    """Structure of what is returned: keys, dtypes and shapes of `SyncVectorEnv`, and its masks."""
-    for call, (mine, theirs) in enumerate(zip(native, sync, strict=True)):
+    """Structure of what is returned, as far as `sync` goes: keys, dtypes and shapes of `SyncVectorEnv`, and its masks."""
+    for call, (mine, theirs) in enumerate(zip(native, sync, strict=False)):
         where = f"{mode.value}, call {call}"
         a, b = dict(leaves(mine)), dict(leaves(theirs))
         assert set(a) == set(b), f"{where}: SyncVectorEnv returns other entries: {sorted(set(a) ^ set(b))}"

@@ -24,7 +24,7 @@ from agents.stats import estimate, paired_difference
 __all__ = ["Result", "Table", "compare", "resolve", "run_policy"]
 
 VIOLATION_DB, VIOLATION_BIT = 0.05, 0.01
-CHUNK = 20
+CHUNK = 256
 """Scenes per call of a policy: fixed, since the random numbers of a call depend on it."""
 
 Progress = Callable[[str, int, int], None]

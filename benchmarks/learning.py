@@ -22,7 +22,7 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import numpy as np
+import numpy as np  # noqa: E402 - after the number of threads
 
 RECIPES: dict[str, dict[str, Any]] = {
     "refine": {},
@@ -53,9 +53,8 @@ def configuration(system: str, recipe: str, seed: int, minutes: float, folder: P
     parts = {
         name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", "ppo")
     }
-    return TrainConfig(
-        system=system, minutes=minutes, clock="cpu", seed=seed, folder=str(folder), name=f"{recipe}-s{seed}", progress=False, **parts
-    )
+    where = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
+    return TrainConfig(system=system, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts)
 
 
 def train_one(system: str, recipe: str, seed: int, minutes: float, folder: Path) -> None:
@@ -138,7 +137,8 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         row["ao_time_ratio"] = reference["ms_per_scene"] / row["ms_per_scene"] if reference else float("nan")
         lines.append(",".join(row["policy"] if key == "policy" else f"{row[key]:.5g}" for key in header))
     write_text(folder / "learning.csv", "\n".join(lines) + "\n")
-    write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, "minutes": arguments.minutes, "seeds": arguments.seeds})
+    budget = {"minutes": arguments.minutes, "seeds": arguments.seeds}
+    write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, **budget})
     print("\n".join(lines))
     curves(folder, arguments, {row["policy"]: row["score"] for row in rows})
 

@@ -12,7 +12,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -132,10 +131,14 @@ class Batch:
         return self.map(to_numpy)
 
 
-@cache
-def field_names(cls: type) -> tuple[str, ...]:
-    """Names of the fields of a dataclass."""
-    return tuple(field.name for field in dataclasses.fields(cls))
+_FIELDS: dict[Any, tuple[str, ...]] = {}
+
+
+def field_names(cls: Any) -> tuple[str, ...]:
+    """Names of the fields of a dataclass, looked up once per class."""
+    if cls not in _FIELDS:
+        _FIELDS[cls] = tuple(field.name for field in dataclasses.fields(cls))
+    return _FIELDS[cls]
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -234,7 +237,7 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], met
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, meta=np.array(json.dumps(meta, sort_keys=True)), **dict(arrays))
+            np.savez_compressed(file, **{"meta": np.array(json.dumps(meta, sort_keys=True)), **arrays})  # type: ignore[arg-type]
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

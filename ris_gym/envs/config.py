@@ -58,8 +58,8 @@ def split_keywords(system_class: type[System], keywords: Mapping[str, Any]) -> t
         if "has no parameter" in str(error):
             raise TypeError(f"{error}; environment keywords: {', '.join(NAMES)}, preset, render_mode") from None
         raise
-    own.setdefault("episode", system.episodes[0].name)
-    return system, validate(system, EnvConfig(**own))
+    defaults = {"episode": system.episodes[0].name, **system.env_defaults}
+    return system, validate(system, EnvConfig(**(defaults | own)))
 
 
 def validate(system: System, config: EnvConfig) -> EnvConfig:

@@ -80,6 +80,8 @@ class System(ABC):
     controls: ClassVar[tuple[str, ...]] = ("full", "structured", "surface")
     observations: ClassVar[tuple[str, ...]] = ("csi", "local")
     episodes: ClassVar[tuple[Episode, ...]] = (REFINE, ONE_SHOT, FADING)
+    env_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Environment keywords whose default differs from the suite's (`action`, `horizon`, ...)."""
     hidden: ClassVar[tuple[str, ...]] = ()
     """Scene fields that `known` sets to None (true states, pre-drawn noise)."""
     csi_errors: ClassVar[bool] = True

@@ -289,7 +289,10 @@ def encode_rule(system: Beampattern, known: BeampatternScene, v: np.ndarray, con
 
 
 def start_coefficients(system: Beampattern, known: BeampatternScene) -> np.ndarray:
-    """Start rule (section 12): `arg[(sum_l e^(j pi l^2 / L) a_l + sum_k ... h_rk / rms) * conj(G q)]`, aligned with the direct path."""
+    """Start rule (section 12): `arg[(sum_l e^(j pi l^2 / L) a_l + sum_k ... h_rk / rms) * conj(G q)]`, then the common phase.
+
+    The common phase aligns the reflected with the direct path.
+    """
     g, hr, hd = known.bs_ris, known.ris_user, known.bs_user
     targets = len(system.angles_deg)
     _, vectors = np.linalg.eigh(np.conj(np.swapaxes(g, 1, 2)) @ g)

@@ -1,4 +1,4 @@
-"""Derivatives of every gain and margin of `beampattern` for `control="full"` (model page, section 9.3), numpy, equal to torch's."""
+"""Derivatives of every gain and margin of `beampattern` for `control="full"` (model page, section 9.3), in numpy."""
 
 from __future__ import annotations
 

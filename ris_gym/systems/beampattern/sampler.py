@@ -53,7 +53,7 @@ def sample(system: Beampattern, rng: np.random.Generator, batch: int, csi_error:
     if dtype not in ("complex64", "complex128"):
         raise ValueError(f"dtype must be 'complex64' or 'complex128', got {dtype!r}")
     m, n, k = system.num_antennas, system.num_elements, system.num_users
-    real = np.float32 if dtype == "complex64" else np.float64
+    real: Any = np.float32 if dtype == "complex64" else np.float64
     scattered = channels.rician_weights(system.rician_db)[1]
     rho = system.path_amplitudes["bs_ris"]
     if system.user_radius_m > 0.0:
@@ -124,10 +124,11 @@ def advance(
             ris_user_scale=channels.rms(scene.ris_user, (2,))[..., 0],
             bs_user_scale=channels.rms(scene.bs_user, (2,))[..., 0],
         )
+    scales = {link: np.asarray(getattr(scene, f"{link}_scale")) for link in LINKS}
     moved = scene.replace(
-        bs_ris=channels.evolve(rng, scene.bs_ris, scene.bs_ris_los, scene.bs_ris_scale[:, None, None], correlation),
-        ris_user=channels.evolve(rng, scene.ris_user, scene.ris_user_los, scene.ris_user_scale[..., None], correlation),
-        bs_user=channels.evolve(rng, scene.bs_user, None, scene.bs_user_scale[..., None], correlation),
+        bs_ris=channels.evolve(rng, scene.bs_ris, scene.bs_ris_los, scales["bs_ris"][:, None, None], correlation),
+        ris_user=channels.evolve(rng, scene.ris_user, scene.ris_user_los, scales["ris_user"][..., None], correlation),
+        bs_user=channels.evolve(rng, scene.bs_user, None, scales["bs_user"][..., None], correlation),
     )
     return with_estimates(moved, rng, csi_error)
 
@@ -162,8 +163,8 @@ def check_scene(system: Beampattern, arrays: Mapping[str, np.ndarray]) -> Beampa
     for link in LINKS:
         if not np.all(np.any(out[link] != 0, axis=(1, 2))):
             raise ValueError(f"array {link!r} must not be all zero in any scene")
-    for group in ((f"{link}_estimate" for link in LINKS), (f"{link}_scale" for link in LINKS), ("bs_position", "ris_position", "user_position")):
-        names = list(group)
+    positions = ["bs_position", "ris_position", "user_position"]
+    for names in ([f"{link}_estimate" for link in LINKS], [f"{link}_scale" for link in LINKS], positions):
         if 0 < sum(name in out for name in names) < len(names):
             raise ValueError(f"arrays {names} must be given all or none")
     reference = {f"rho_{link}": out.pop(f"reference/rho_{link}", None) for link in LINKS}

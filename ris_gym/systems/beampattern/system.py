@@ -242,7 +242,7 @@ class Beampattern(System):
 
     def _metrics(self, xp: Any, gains: Array, margins: Array, reference: Any, power_w: Array) -> BeampatternMetrics:
         floor = 10.0 ** ((reference - 30.0 - OBJECTIVE_RANGE_DB) / 10.0)
-        if hasattr(floor, "shape") and getattr(floor, "shape", ()):
+        if getattr(floor, "shape", None):
             floor = xp.broadcast_to(xp.astype(floor, gains.dtype)[:, None], gains.shape)
         gains_dbm = decibel(gains, floor) + 30.0
         objective = xp.min(gains_dbm, axis=-1)

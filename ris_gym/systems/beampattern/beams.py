@@ -32,6 +32,17 @@ def effective_rows(system: Beampattern, xp: Any, scene: BeampatternScene, coeffi
     return stacked[:, :users] + xp.conj(scene.bs_user), stacked[:, users:]
 
 
+def paths(system: Beampattern, scene: BeampatternScene, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Paths per element, `conj(x) * v` for rows x of `[S; H_r]`, (B, L + K, N), and effective rows `[A; H]` (B, L + K, M). numpy."""
+    targets = len(system.angles_deg)
+    own = np.empty((len(v), targets + system.num_users, v.shape[1]), v.dtype)
+    np.multiply(system.departure(np, v), v[:, None], out=own[:, :targets])
+    np.multiply(scene.ris_user.conj(), v[:, None], out=own[:, targets:])
+    effective = own @ scene.bs_ris
+    effective[:, targets:] += scene.bs_user.conj()
+    return own, effective
+
+
 def responses(
     system: Beampattern, xp: Any, scene: BeampatternScene, coefficients: Array, beams: Array
 ) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ris_gym.arrays import abs2, energy
+from ris_gym.arrays import energy
 from ris_gym.systems.beampattern import beams as rules
 from ris_gym.systems.beampattern.records import BeampatternDesign, BeampatternMetrics, BeampatternScene
 
@@ -61,17 +61,20 @@ def local(system: Beampattern, known: BeampatternScene, current: BeampatternDesi
     `alignment` (B, 2, K + L, N): real and imaginary part of `sum_m conj(H_km) h_r,kn^* v_n G_nm`, over its rms in the scene.
     `gram` (B, 2, pairs): upper triangle of the unit rows' products, real and imaginary part (diagonal left out).
     """
-    v = current.coefficients
-    h, a = rules.effective_rows(system, np, known, v)
-    rows = np.concatenate([h, a], axis=1)
-    steering = np.broadcast_to(system.steering.astype(v.dtype), (len(v), *system.steering.shape))
-    own = np.concatenate([known.ris_user, steering], axis=1).conj() * v[:, None, :]
-    aligned = own * (rows.conj() @ np.swapaxes(known.bs_ris, 1, 2))
-    aligned = aligned / np.maximum(np.sqrt(np.mean(abs2(np, aligned), axis=(1, 2), keepdims=True)), 1e-30)
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-30)
-    upper = np.triu_indices(rows.shape[1], 1)
-    gram = (unit @ np.conj(np.swapaxes(unit, 1, 2)))[:, upper[0], upper[1]]
-    return {
-        "alignment": np.stack([aligned.real, aligned.imag], axis=1),
-        "gram": np.stack([gram.real, gram.imag], axis=1),
-    }
+    users, targets = system.num_users, len(system.angles_deg)
+    own, rows = rules.paths(system, known, current.coefficients)
+    aligned = rows.conj() @ known.bs_ris.mT
+    aligned *= own
+    count = aligned.shape[1] * aligned.shape[2]
+    mean = energy(np, aligned.reshape(len(aligned), count))[:, None, None] / count
+    scale = 1.0 / np.sqrt(np.maximum(mean, np.finfo(mean.dtype).tiny))
+    alignment = np.empty((len(aligned), 2, *aligned.shape[1:]), mean.dtype)
+    for to, origin in ((slice(None, users), slice(targets, None)), (slice(users, None), slice(None, targets))):
+        np.multiply(aligned.real[:, origin], scale, out=alignment[:, 0, to])
+        np.multiply(aligned.imag[:, origin], scale, out=alignment[:, 1, to])
+    norm = np.sqrt(np.maximum(energy(np, rows), np.finfo(mean.dtype).tiny))
+    unit = rows / norm[..., None]
+    order = np.roll(np.arange(users + targets), users)
+    first, second = np.triu_indices(users + targets, 1)
+    gram = (unit @ np.conj(unit.mT))[:, order[first], order[second]]
+    return {"alignment": alignment, "gram": np.stack([gram.real, gram.imag], axis=1)}

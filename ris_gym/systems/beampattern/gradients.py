@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ris_gym.arrays import abs2
+from ris_gym.arrays import abs2, energy
 from ris_gym.systems.beampattern import beams as rules
 from ris_gym.systems.beampattern.records import BeampatternMetrics, BeampatternScene
 
@@ -22,44 +22,41 @@ def jacobian(
 ) -> tuple[BeampatternMetrics, np.ndarray]:
     """Metrics of `decode(raw)` and the derivatives (B, L + K, n) of `log10 p_l` and `log10 SINR_k` (0 where floored or clipped).
 
-    With `B = diag(v) G F`, `E = conj(S) B`, `Y = conj(H_r) B + conj(H_d) F`, rows `x` of `[S; H_r]` and `g` the derivative with
-    respect to the row's response (`df = 2 Re<g, .>`): `df / d arg v_n = 2 Im(x_n sum_s g_s conj(B_ns))` and
-    `df / dF = g_l g^T` with `g_l` the effective channel as a column; then the radial part of the power scaling is projected out.
+    With `X` the effective rows `[A; H]`, `Y = X F` and `g` the derivative with respect to a row of `Y` (`df = 2 Re<g, .>`):
+    `df / d arg v_n = -2 Im(p_n sum_s conj(g_s) (G F)_ns)`, p the row's path per element, and `df / dF = conj(x) g^T`, x the row of
+    `X`; then the radial part of the power scaling is projected out.
     """
-    m, n, k = system.num_antennas, system.num_elements, system.num_users
+    m, n, k, targets = system.num_antennas, system.num_elements, system.num_users, len(system.angles_deg)
     design = system.decode(known, raw, "full")
     metrics = system.evaluate(known, design)
     beams, v = design.all_beams, design.coefficients
-    at_targets, at_users = rules.responses(system, np, known, v, beams)
-    tiny = np.finfo(at_targets.real.dtype).tiny
-    by_target = at_targets / np.maximum(np.sum(abs2(np, at_targets), axis=-1, keepdims=True), tiny)
+    own, effective = rules.paths(system, known, v)
+    at_rows = effective @ beams  # (B, L + K, C)
+    at_targets = at_rows[:, :targets]
     floor = np.asarray(system.reference_dbm(known)).reshape(-1, 1) - 60.0
-    by_target = np.where((metrics.gains_dbm > floor)[..., None], by_target, 0.0)
-    by_user = _by_user(system, at_users, metrics.margins["sinr"])
-    responses = (np.concatenate([by_target, by_user], axis=1) / LN10).astype(beams.dtype)  # (B, L + K, C)
+    gains = np.maximum(energy(np, at_targets), np.finfo(v.real.dtype).tiny)
+    responses = np.empty_like(at_rows)
+    responses[:, :targets] = at_targets * np.where(metrics.gains_dbm > floor, 1.0 / gains, 0.0)[..., None]
+    responses[:, targets:] = _by_user(system, at_rows[:, targets:], metrics.margins["sinr"])
+    responses *= v.real.dtype.type(1.0 / LN10)
 
-    steering = np.broadcast_to(system.steering.astype(v.dtype), (len(raw), *system.steering.shape))
-    rows = np.concatenate([steering, known.ris_user], axis=1)  # (B, L + K, N)
-    reflected = v[..., None] * (known.bs_ris @ beams)
-    by_phase = (2.0 * math.pi) * (rows * (responses @ np.conj(np.swapaxes(reflected, 1, 2)))).imag
+    out = np.empty((len(raw), own.shape[1], raw.shape[1]), v.real.dtype)
+    back = (responses.conj() @ beams.mT) @ known.bs_ris.mT
+    back *= own
+    np.multiply(back.imag, -2.0 * math.pi, out=out[..., :n])
 
-    h, a = rules.effective_rows(system, np, known, v)
-    columns = np.conj(np.concatenate([a, h], axis=1))  # effective channels, (B, L + K, M)
-    by_beams = columns[..., :, None] * responses[..., None, :]  # (B, L + K, M, C)
-    unit = beams / math.sqrt(system.power_w)
-    radial = np.sum((unit.conj()[:, None] * by_beams).real, axis=(2, 3), keepdims=True)
-    norm = np.sqrt(np.sum(raw[:, n:] ** 2, axis=1))
+    norm = np.sqrt(np.vecdot(raw[:, n:], raw[:, n:]))
     alive = norm >= rules.ZERO_NORM
-    scale = np.where(alive, 2.0 * math.sqrt(system.power_w) / np.where(alive, norm, 1.0), 0.0).astype(norm.dtype)
-    by_beams = (by_beams - unit[:, None] * radial) * scale[:, None, None, None]
-
-    out = np.empty((len(raw), rows.shape[1], raw.shape[1]), by_phase.dtype)
-    out[..., :n] = by_phase
+    scale = np.where(alive, 2.0 * math.sqrt(system.power_w) / np.where(alive, norm, 1.0), 0.0).astype(norm.dtype)[:, None]
+    radial = np.vecdot(at_rows, responses).real * (scale / system.power_w)
+    responses *= scale[..., None]
+    by_beams = np.conj(effective)[..., :, None] * responses[..., None, :]  # (B, L + K, M, C)
+    by_beams -= radial[..., None, None] * beams[:, None]
     start = n
     for part in (by_beams[..., :k], by_beams[..., k:]):
         size = m * part.shape[-1]
-        out[..., start : start + size] = part.real.reshape(*part.shape[:2], size)
-        out[..., start + size : start + 2 * size] = part.imag.reshape(*part.shape[:2], size)
+        out[..., start : start + size].reshape(part.shape)[...] = part.real
+        out[..., start + size : start + 2 * size].reshape(part.shape)[...] = part.imag
         start += 2 * size
     return metrics, out
 

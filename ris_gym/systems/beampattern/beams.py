@@ -33,7 +33,7 @@ def effective_rows(system: Beampattern, xp: Any, scene: BeampatternScene, coeffi
 
 
 def paths(system: Beampattern, scene: BeampatternScene, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Paths per element, `conj(x) * v` for rows x of `[S; H_r]`, (B, L + K, N), and effective rows `[A; H]` (B, L + K, M). numpy."""
+    """Per element `conj(x) * v` for rows x of `[S; H_r]`, (B, L + K, N), and the effective rows `[A; H]` (B, L + K, M). numpy."""
     targets = len(system.angles_deg)
     own = np.empty((len(v), targets + system.num_users, v.shape[1]), v.dtype)
     np.multiply(system.departure(np, v), v[:, None], out=own[:, :targets])

@@ -107,7 +107,7 @@ class Agent:
             objective=objective,
             feasible=np.asarray(metrics.feasible, bool),
             status=np.full(len(known), "stopped"),
-            history=objective[None] if history is None else history,
+            history=self.system.penalised(metrics, self.penalty)[None] if history is None else history,
             seconds=time.perf_counter() - began,
         )
 
@@ -122,19 +122,19 @@ class Agent:
         return kinds[self.env_kwargs.get("episode") or self.system.episodes[0].name] == "refine"
 
     def _refine(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Raw vectors of the best iterates of a refinement episode, and the objective of the best so far after every step."""
+        """Raw vectors of the best iterates of a refinement episode, and their penalised score at `known` after every step."""
         env = self._env(len(known))
         core = env.unwrapped
         observation, _ = env.reset(seed=int(rng.integers(2**31)), options={"scene": known})
         raw = np.array(core.raw)
         best = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
-        history = [np.asarray(core.metrics.objective, float)]
+        history = [best]
         for _ in range(core.horizon):
             observation, _, _, _, _ = env.step(self.act(observation))
             value = np.asarray(self.system.penalised(core.metrics, self.penalty), float)
             better = value > best
             raw[better], best = core.raw[better], np.where(better, value, best)
-            history.append(np.where(better, np.asarray(core.metrics.objective, float), history[-1]))
+            history.append(best)
         return raw, np.stack(history)
 
     def _once(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, None]:

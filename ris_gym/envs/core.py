@@ -73,6 +73,8 @@ class Core:
             self.raw, self._features = self.raw.copy(), self._features.copy()
             self.raw[mask], self._features[mask] = raw, self.observer.scene(known)
             self.steps[mask], self.done[mask] = 0, False
+        if not self.observer.designed and mask is None:
+            self.design = self.metrics = self.known_metrics = None
         if self.observer.designed:
             part = None if mask is None or self.metrics is None else mask
             self._evaluate(part)

@@ -232,8 +232,7 @@ def move(mask: np.ndarray, raw: np.ndarray, increment: np.ndarray) -> np.ndarray
     np.floor(turns, out=turns)
     turns *= np.where(mask, raw.dtype.type(2.0), raw.dtype.type(0.0))
     moved -= turns
-    np.maximum(moved, -1.0, out=moved)
-    return np.minimum(moved, 1.0, out=moved)
+    return moved.clip(-1.0, 1.0, out=moved)
 
 
 def action_table(variables: Variables) -> str:

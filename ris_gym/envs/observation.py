@@ -87,8 +87,7 @@ class Observer:
 
 def clip(features: np.ndarray) -> np.ndarray:
     """The features clipped to the observation space, in place."""
-    np.maximum(features, -LIMIT, out=features)
-    return np.minimum(features, LIMIT, out=features)
+    return features.clip(-LIMIT, LIMIT, out=features)
 
 
 def raw_dtype(config: EnvConfig) -> np.dtype:

@@ -128,8 +128,7 @@ class Core:
             return var.from_index(self.variables, array).astype(self.real)
         if not np.isfinite(array).all():
             raise ValueError("action must be finite, got nan or inf")
-        array = np.maximum(array, -1.0)
-        return np.minimum(array, 1.0, out=array).astype(self.real, copy=False)
+        return array.clip(-1.0, 1.0).astype(self.real, copy=False)
 
     def step(self, action: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         """One step of every episode.

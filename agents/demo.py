@@ -13,7 +13,7 @@ from agents.training import TrainConfig, scene_sets, train
 
 __all__ = ["Demo", "demo"]
 
-POLICIES = ("ao", "joint", "separate", "information_only", "gradient", "random")
+POLICIES = ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,11 +95,12 @@ class Agent:
 
     def solve(self, known: Any, rng: np.random.Generator) -> Any:
         """Designs for the scenes of `known`, as a `baselines` Solution."""
+        from baselines.finish import finish
         from baselines.policy import Solution
 
         began = time.perf_counter()
         raw, history = self._refine(known, rng) if self._refines else self._once(known, rng)
-        design = self._finish(known, self.system.decode(known, raw.astype(np.float64), self.control))
+        design = finish(self.system, known, self.system.decode(known, raw.astype(np.float64), self.control), self.penalty)
         metrics = self.system.evaluate(known, design)
         objective = np.asarray(metrics.objective, float)
         return Solution(
@@ -109,6 +110,7 @@ class Agent:
             status=np.full(len(known), "stopped"),
             history=self.system.penalised(metrics, self.penalty)[None] if history is None else history,
             seconds=time.perf_counter() - began,
+            history_of="score",
         )
 
     @property
@@ -141,16 +143,6 @@ class Agent:
         """Raw vectors of one action per scene: the design itself, in the other forms of episode."""
         observation, _ = self._env(len(known)).reset(seed=int(rng.integers(2**31)), options={"scene": known})
         return self.act(observation), None
-
-    def _finish(self, known: Any, design: Any) -> Any:
-        """The system's exact repair, in the scenes where it meets what was violated or raises the penalised score at `known`."""
-        repaired = self.system.repair(known, design)
-        if any(np.shape(a) != np.shape(b) for (_, a), (_, b) in zip(design.items(), repaired.items(), strict=True)):
-            design = self.system.canonical(known, design)
-        before, after = (self.system.evaluate(known, d) for d in (design, repaired))
-        gains = self.system.penalised(after, self.penalty) > self.system.penalised(before, self.penalty)
-        better = np.where(before.feasible == after.feasible, gains, after.feasible)
-        return design.put(better, repaired[better]) if better.any() else design
 
     def bind(self, env: Any) -> Any:
         """An object with `predict(observation, state, episode_start, deterministic)` for `env`.

@@ -35,14 +35,14 @@ def screen(table: Table) -> Any:
     out = RichTable(title=f"{table.meta['system']['system']}: {table.meta['scenes']['name']}, mean [95 % interval]")
     out.add_column("policy", no_wrap=True)
     headings = ["penalised score", "IQM", f"objective, {unit}"]
-    headings += [f"gap to {reference}, dB"] if has_reference else []
+    headings += [f"score - {reference}", f"gap to {reference}, dB"] if has_reference else []
     headings += ["gap to bound, dB", "violations", "one decision", "per scene"]
     for heading in headings:
         out.add_column(heading, justify="right")
     for row in table.rows:
         cells = [row["policy"] + (" *" if row["privileged"] else "")]
         cells += [_cell(row, "score", 3), _number(row["score_iqm"], 3), _number(row["objective_common"], 2)]
-        cells += [_cell(row, "gap_to_reference", 2)] if has_reference else []
+        cells += [_cell(row, "score_minus_reference", 3), _cell(row, "gap_to_reference", 2)] if has_reference else []
         cells += [_cell(row, "gap_to_bound", 2), f"{100 * row['violation_rate']:.0f} %"]
         cells += [_seconds(row["seconds_single"]), _seconds(row["seconds_per_scene"])]
         out.add_row(*cells)

@@ -1,6 +1,7 @@
 """Frozen scene sets: train, validation and test never share a scene, and every set has a name and a hash.
 
-Sampled scenes: the streams of `numpy.random.SeedSequence([split, seed])` of different splits are independent. Scenes of a
+Sampled scenes: the streams of the splits are spawned from the seed, so they are independent of each other and of
+`numpy.random.default_rng(n)` for every n, which users seed environments with. Scenes of a
 file: one fixed permutation cuts the file into test, validation and training scenes.
 """
 
@@ -45,7 +46,7 @@ class FrozenScenes:
 
 def generator(split: str, *keys: int) -> np.random.Generator:
     """The generator of a split: independent of those of all other splits and keys."""
-    return np.random.default_rng(np.random.SeedSequence([SPLITS[split], *keys]))
+    return np.random.default_rng(np.random.SeedSequence(entropy=[0, *keys], spawn_key=(SPLITS[split],)))
 
 
 def scene_hash(scene: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.binding import BoundPolicy
+from baselines.finish import finish
 from baselines.policy import Solution
 from ris_gym import variables as var
 from ris_gym.systems.ascent import prox_linear
@@ -39,6 +40,9 @@ class _Generic:
 
     def _answer(self, known: Any, raw: np.ndarray, history: np.ndarray | None, begin: float) -> Solution:
         design = self.system.decode(known, raw, self.control)
+        if history is not None:
+            assert self.penalty is not None
+            design = finish(self.system, known, design, self.penalty)
         if self.control != "full":
             design = self.system.canonical(known, design)
         metrics = self.system.evaluate(known, design)
@@ -50,6 +54,7 @@ class _Generic:
             status=np.full(len(objective), "stopped"),
             history=objective[None] if history is None else history,
             seconds=time.perf_counter() - begin,
+            history_of="objective" if history is None else "score",
         )
 
 
@@ -68,7 +73,7 @@ class Random(_Generic):
 
 @dataclass(kw_only=True)
 class _Ascent(_Generic):
-    """A fixed number of steps on the raw vector from the start rule; the best iterate by penalised score is returned."""
+    """A fixed number of steps on the raw vector from the start rule; the best iterate by penalised score, after `finish`."""
 
     steps: int = 16
     step_size: float = 0.04
@@ -132,7 +137,7 @@ class Gradient(_Ascent):
 
 @dataclass(kw_only=True)
 class ProxLinear(_Ascent):
-    """Prox-linear ascent: each step maximises the linearised penalised score minus ||d||^2 / (2 step_size). No learning.
+    """Prox-linear ascent: each step ascends the linearised penalised score minus ||d||^2 / (2 step_size). No learning.
 
     What the local frame of an observation shows of a design, applied as it is: the baseline that says what an agent in that
     frame has learned beyond it.
@@ -140,11 +145,13 @@ class ProxLinear(_Ascent):
     Attributes:
         step_size: length of the step (score per squared unit of raw action); limit: largest change of one number.
             Both were chosen on validation scenes of `beampattern`.
+        iterations: of the inner solver; enough to reach the maximiser (an environment's local frame shows fewer).
     """
 
     name: str = "prox_linear"
     step_size: float = 1.5
     limit: float = 0.25
+    iterations: int = 60
 
     def _rises(self, known: Any) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
         assert self.penalty is not None
@@ -153,7 +160,7 @@ class ProxLinear(_Ascent):
         def rise(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             score, slack, jacobian = self.system.pieces_jacobian(known, raw, self.control)
             value = score.min(axis=1) - penalty * np.clip(-slack, 0.0, None).sum(axis=1)
-            step = prox_linear(score, slack, jacobian, penalty, np.array([self.step_size]))[:, 0]
+            step = prox_linear(score, slack, jacobian, penalty, np.array([self.step_size]), self.iterations)[:, 0]
             return value, np.clip(step, -self.limit, self.limit)
 
         return rise

@@ -19,8 +19,9 @@ class Solution:
         design: the system's design, batch axis first, hard feasible.
         objective: (B,) in the system's unit.
         feasible: (B,) bool.
-        status: (B,) of optimal / stopped / infeasible / failed.
-        history: (iterations, B) objective after each iteration, padded with the last value.
+        status: (B,) of optimal (proven) / stopped (a local method came to its end) / infeasible / failed.
+        history: (iterations, B) value after each iteration, padded with the last one.
+        history_of: "objective" (in the system's unit), or "score" (penalised score, maximised).
         seconds: wall time of the call.
         memory: what a sequential policy carries to the next decision, None in static systems.
     """
@@ -32,6 +33,7 @@ class Solution:
     history: NDArray[np.float64]
     seconds: float
     memory: Any = None
+    history_of: str = "objective"
 
 
 @dataclass(frozen=True, kw_only=True)

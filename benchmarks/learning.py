@@ -127,20 +127,37 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     seconds = decision_times(system, {**{r: agents[f"{r}-s0"] for r in arguments.recipes}, **{n: n for n in references}})
     rows = []
     for recipe in arguments.recipes:
-        members = [table.row(f"{recipe}-s{seed}") for seed in range(arguments.seeds)]
-        rows.append(summary(recipe, members, seconds[recipe]))
+        names_of_runs = [f"{recipe}-s{seed}" for seed in range(arguments.seeds)]
+        row = summary(recipe, [table.row(name) for name in names_of_runs], seconds[recipe])
+        for reference in (name for name in ("ao", "prox_linear", "joint") if name in references):
+            row[f"minus_{reference}"] = against(table, names_of_runs, reference)
+            print(f"{recipe} - {reference}: {row[f'minus_{reference}']} (mean, 95 % interval over runs and scenes)")
+        rows.append(row)
     rows += [summary(name, [table.row(name)], seconds[name]) for name in references]
-    reference = next((row for row in rows if row["policy"] == "ao"), None)
+    ao = next((row for row in rows if row["policy"] == "ao"), None)
     header = ["policy", "score", "score_min", "score_max", "gap_to_bound", "violation_rate", "ms_per_scene", "ao_time_ratio"]
     lines = [",".join(header)]
     for row in rows:
-        row["ao_time_ratio"] = reference["ms_per_scene"] / row["ms_per_scene"] if reference else float("nan")
+        row["ao_time_ratio"] = ao["ms_per_scene"] / row["ms_per_scene"] if ao else float("nan")
         lines.append(",".join(row["policy"] if key == "policy" else f"{row[key]:.5g}" for key in header))
     write_text(folder / "learning.csv", "\n".join(lines) + "\n")
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds}
     write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, **budget})
     print("\n".join(lines))
     curves(folder, arguments, {row["policy"]: row["score"] for row in rows})
+
+
+def against(table: Any, members: list[str], reference: str, resamples: int = 4000) -> list[float]:
+    """Mean over runs and scenes of score - reference score, with a 95 % interval from resampling runs and scenes (paired)."""
+    by_name = {result.name: result for result in table.results}
+    counted = np.array([status != "infeasible" for status in table.bound_status])
+    differences = np.stack([by_name[name].score - by_name[reference].score for name in members])[:, counted]
+    rng = np.random.default_rng(0)
+    runs, scenes = differences.shape
+    means = [
+        differences[np.ix_(rng.integers(runs, size=runs), rng.integers(scenes, size=scenes))].mean() for _ in range(resamples)
+    ]
+    return [float(differences.mean()), *(float(q) for q in np.percentile(means, [2.5, 97.5]))]
 
 
 def summary(name: str, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def main() -> None:
         served = certified & np.asarray(metrics.feasible)
         gap = system.sense * (np.asarray(bound.value) - metrics.objective)
         value = system.penalised(metrics)[~infeasible].mean()
-        rise = system.sense * np.diff(np.asarray(solution.history), axis=0)
+        sense = 1 if solution.history_of == "score" else system.sense
+        rise = sense * np.diff(np.asarray(solution.history), axis=0)
         monotone = bool(rise.size == 0 or rise.min() >= -1e-9)
         print(
             f"{name:18s} score {value:8.4f}  gap to bound: mean {gap[served].mean():7.3f} min {gap[served].min():7.4f} "

@@ -39,6 +39,6 @@ def load_scenes(path: str | os.PathLike[str], system: System | None = None) -> t
     elif isinstance(stored, dict) and stored.get("system") != system.name:
         raise ValueError(f"scenes file {str(path)!r} belongs to system {stored.get('system')!r}, not to {system.name!r}")
     try:
-        return system, system.check_scene({name.replace(".", "/"): array for name, array in arrays.items()})
+        return system, system.from_file({name.replace(".", "/"): array for name, array in arrays.items()})
     except ValueError as error:
         raise ValueError(f"scenes file {str(path)!r}: {error}") from None

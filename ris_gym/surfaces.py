@@ -23,12 +23,16 @@ def unit_modulus(coefficients: Array) -> Array:
 
 
 def quantise_phase(phase: Array, levels: int | None) -> Array:
-    """Nearest phase (radians) of the alphabet `2 pi i / levels` (half-way: up, as in `Variable.index`); None leaves it."""
+    """Nearest phase (radians) of the alphabet `2 pi i / levels` (half-way: up, as in `Variable.index`); None leaves it.
+
+    In torch the derivative is that of the identity (straight-through).
+    """
     if levels is None:
         return phase
     xp = namespace(phase)
     step = 2.0 * math.pi / levels
-    return step * xp.floor(phase / step + 0.5)
+    rounded = step * xp.floor(phase / step + 0.5)
+    return phase + (rounded - phase).detach() if hasattr(phase, "detach") else rounded
 
 
 def discrete_phase(coefficients: Array, levels: int | None) -> Array:

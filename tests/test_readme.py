@@ -24,6 +24,7 @@ def test_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_files_exist() -> None:
-    for path in re.findall(r"\]\(([^)]+)\)", README) + re.findall(r"`((?:tests|examples|benchmarks|ris_gym|agents)/[\w/.]+)`", README):
+    paths = re.findall(r"\]\(([^)]+)\)", README) + re.findall(r"`((?:tests|examples|benchmarks|ris_gym|agents)/[\w/.]+)`", README)
+    for path in paths:
         if "://" not in path and "<" not in path:
             assert (ROOT / path).exists(), path

@@ -98,7 +98,7 @@ class AlternatingOptimisation(BeampatternPolicy):
                 break
             part, own = scaled[rows], [generators[i] for i in rows]
             new_v, found = reflective_step(part, v[rows], f[rows], own, self.randomisations, self.keep_incumbent)
-            status[rows[~found]] = "optimal"
+            status[rows[~found]] = "stopped"
             rows, part, new_v = rows[found], part[found], new_v[found]
             if not len(rows):
                 break
@@ -111,7 +111,7 @@ class AlternatingOptimisation(BeampatternPolicy):
             v[rows], f[rows], gain[rows] = new_v, new_f, new_gain
             history.append(gain.copy())
             rising = new_gain - old > self.tolerance * old
-            status[rows[~rising]] = "optimal"
+            status[rows[~rising]] = "stopped"
             rows = rows[rising]
         return Outcome(v=v, f=f, status=status, history=np.array(history))
 
@@ -127,7 +127,7 @@ class Separate(AlternatingOptimisation):
         """(P4), 7.1 and 7.2."""
         v = separate_surface(scaled, generators, self.randomisations)
         f, gain, feasible = self.transmit(scaled, v, generators)
-        return Outcome(v=v, f=f, status=np.where(feasible, "optimal", "infeasible").astype("<U10"), history=gain[None])
+        return Outcome(v=v, f=f, status=np.where(feasible, "stopped", "infeasible").astype("<U10"), history=gain[None])
 
 
 def make_information_only(system: Any, **options: Any) -> BeampatternPolicy:

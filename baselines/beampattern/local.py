@@ -61,6 +61,6 @@ class LocalAlternation(AlternatingOptimisation):
             v[took], f[took], gain[took] = new_v[better], new_f[better], new_gain[better]
             history.append(gain.copy())
             rising = better & (new_gain - old > self.tolerance * old)
-            status[rows[~rising]] = "optimal"
+            status[rows[~rising]] = "stopped"
             rows = rows[rising]
         return Outcome(v=v, f=f, status=status, history=np.array(history))

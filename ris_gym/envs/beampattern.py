@@ -73,7 +73,7 @@ class BeampatternEnv(RisEnv):
     | `gram` | (2, pairs) | `local` | products of the unit effective channels of users and directions, upper triangle |
 
     "a design": in `refine` and `fading` (there the last block's design on the new channel), and with `observation="local"`.
-    In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t maximises `min_l (s_l
+    In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t ascends `min_l (s_l
     + grad s_l . d) - penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`: where several gains tie, it raises all
     of them together, while d jumps between them. For controls other than `full` the derivatives need torch.
 

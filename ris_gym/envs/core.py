@@ -45,8 +45,18 @@ class Core:
 
     # -- reset --------------------------------------------------------------------------------------------------------------
 
-    def reset(self, rng: np.random.Generator, mask: np.ndarray | None = None, scene: Batch | None = None) -> None:
-        """Begin new episodes where `mask` is True (None: all), on `scene` (of `check_scene`) or on fresh ones."""
+    def reset(
+        self, rng: np.random.Generator, mask: np.ndarray | None = None, scene: Batch | None = None, seeded: bool = False
+    ) -> None:
+        """Begin new episodes where `mask` is True (None: all), on `scene` (of `check_scene`) or on fresh ones.
+
+        `seeded`: the generator was just seeded, so that a sequential scene set starts anew too.
+
+        Raises:
+            ValueError: a part of the episodes would begin on scenes with other arrays than the running ones.
+        """
+        if seeded:
+            self._next_scene = 0
         if self.scene is None or mask is None or bool(mask.all()):
             mask, count = None, self.num_envs
         else:
@@ -62,6 +72,8 @@ class Core:
                 fresh = self.system.draw_estimates(fresh, rng, self.config.csi_error)
             fresh = fresh.astype(self.config.dtype)
         known = self.system.known(fresh)
+        if mask is not None and (other := {name for name, _ in fresh.items()} ^ {name for name, _ in self.scene.items()}):
+            raise ValueError(f"the running episodes' scenes differ in the arrays {sorted(other)}: begin all episodes anew")
         raw = self._start(rng, known)
         if mask is None:
             self.scene, self.known, self.raw = fresh, known, raw

@@ -55,7 +55,7 @@ class RisEnv(gymnasium.Env):
             raise ValueError(f"options may hold 'scene', got {sorted(options)}")
         scene = self.core.check_scene(scene)
         super().reset(seed=seed)
-        self.core.reset(self.np_random, scene=scene)
+        self.core.reset(self.np_random, scene=scene, seeded=seed is not None)
         self._ended = False
         return self.core.observe()[0], {}
 

@@ -86,7 +86,7 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
             raise ValueError("options['reset_mask'] must be all True at the first reset")
         scene = self.core.check_scene(scene, mask)
         super().reset(seed=seed)
-        self.core.reset(self.np_random, mask, scene)
+        self.core.reset(self.np_random, mask, scene, seeded=seed is not None)
         self._started = True
         self._resetting[slice(None) if mask is None else mask] = False
         return self.core.observe(), {}

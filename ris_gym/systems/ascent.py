@@ -36,11 +36,12 @@ def _threshold(points: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.
 def prox_linear(
     score: np.ndarray, slack: np.ndarray, jacobian: np.ndarray, penalty: float, step: np.ndarray, iterations: int = 16
 ) -> np.ndarray:
-    """`argmax_d min_i (s_i + J_i d) - penalty * sum_j max(0, -(c_j + J_j d)) - ||d||^2 / (2 step)`, for several steps.
+    """Ascent of `min_i (s_i + J_i d) - penalty * sum_j max(0, -(c_j + J_j d)) - ||d||^2 / (2 step)` in d, for several steps.
 
     Its dual is a quadratic over the simplex times a box, `min_w step / 2 ||J^T w||^2 + w^T [s; c]`, solved by accelerated
     projected gradient on the (p + q)-dimensional Gram matrix `J J^T`; then `d = step J^T w`. With one piece and no slack it is
-    the gradient step. The batch runs along the last axis inside: the pieces are few, so every operation is long and contiguous.
+    the gradient step. The maximiser is reached in the limit of `iterations`; few already give a good step. The batch runs along
+    the last axis inside: the pieces are few, so every operation is long and contiguous.
 
     Args:
         score: (B, p) pieces `s_i`; slack: (B, q) pieces `c_j`; jacobian: (B, p + q, n); step: (E,) step lengths.

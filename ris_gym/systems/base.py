@@ -154,6 +154,10 @@ class System(ABC):
     def check_scene(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """Validate loaded arrays (names and shapes of the model page) and build the scene. Raises ValueError naming the array."""
 
+    def from_file(self, arrays: Mapping[str, np.ndarray]) -> Any:
+        """The scene of a file: as `check_scene`, with what a file as a whole adds (for instance its mean level)."""
+        return self.check_scene(arrays)
+
     # -- decisions ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod

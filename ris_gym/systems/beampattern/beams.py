@@ -166,7 +166,8 @@ def rule(system: Beampattern, xp: Any, known: BeampatternScene, v: Array) -> Arr
     if not sensing:
         return full_power(system, xp, data)
     if not system.cancel_sensing and system.num_antennas > users:
-        tiny = 1e-12 * xp.max(xp.real(xp.linalg.diagonal(gram)), axis=-1)[:, None, None]
+        ridge = max(1e-12, 10.0 * float(xp.finfo(xp.real(gram).dtype).eps))
+        tiny = ridge * xp.max(xp.real(xp.linalg.diagonal(gram)), axis=-1)[:, None, None]
         towards = towards - herm(xp, h) @ (xp.linalg.inv(gram + tiny * eye) @ (h @ towards))
     scale = 0.5 * power / xp.clip(xp.sum(abs2(xp, towards), axis=(-2, -1), keepdims=True), ZERO_NORM**2, None)
     return full_power(system, xp, xp.concat([data, towards * xp.sqrt(scale)], axis=-1))
@@ -263,7 +264,8 @@ def _encode_structured(system: Beampattern, known: BeampatternScene, design: Bea
     level = np.zeros((len(design), 1), v.real.dtype)
     directions, z, mean = zero_forcing(system, np, known, v, level)
     rows = np.conj(np.swapaxes(z, 1, 2))
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    tiny = np.finfo(v.real.dtype).tiny
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), tiny)
     if beams.shape[-1] == users + targets:
         f = unit_columns(np, beams)
         mapped = np.conj(np.swapaxes(z, 1, 2)) @ (z @ f)
@@ -280,7 +282,8 @@ def _encode_structured(system: Beampattern, known: BeampatternScene, design: Bea
         onto = np.conj(np.swapaxes(directions[..., users:], 1, 2)) @ design.sensing_beams
         target_power = np.sum(abs2(np, onto), axis=2)
         spent = np.sum(abs2(np, design.sensing_beams), axis=(1, 2))[:, None]
-        target_power *= spent / np.maximum(np.sum(target_power, axis=1, keepdims=True), 1e-300)
+        found = np.sum(target_power, axis=1, keepdims=True)
+        target_power *= np.where(found > 0, spent / np.where(found > 0, found, 1.0), 0.0)
         powers = np.concatenate([user_power, target_power], axis=1)
     log = np.log(np.maximum(powers, 1e-30 * system.power_w)) / LOGIT_GAIN
     low = np.maximum(log.min(axis=1, keepdims=True), log.max(axis=1, keepdims=True) - 2.0)
@@ -310,7 +313,7 @@ def start_coefficients(system: Beampattern, known: BeampatternScene) -> np.ndarr
     strongest = (g @ vectors[..., -1:])[..., 0]
     twist = np.exp(1j * np.pi * np.arange(targets + system.num_users) ** 2 / targets)
     level = np.sqrt(np.mean(abs2(np, hr), axis=-1, keepdims=True))
-    wanted = twist[:targets] @ system.steering + np.sum(twist[targets:, None] * hr / level, axis=1)
+    wanted = twist[:targets] @ system.steering + np.sum(twist[targets:, None] * hr / np.where(level > 0, level, 1.0), axis=1)
     v = np.exp(1j * np.angle(wanted * strongest.conj()))
     common = np.sum(np.sum(hr.conj() * v[:, None, :] * (hd @ np.swapaxes(g, 1, 2)), axis=-1), axis=-1)
     v = v * np.exp(-1j * np.angle(common))[:, None]

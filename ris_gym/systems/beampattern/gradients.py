@@ -23,8 +23,8 @@ def jacobian(
     """Metrics of `decode(raw)` and the derivatives (B, L + K, n) of `log10 p_l` and `log10 SINR_k` (0 where floored or clipped).
 
     With `X` the rows of `[A; H]`, `Y = X F` and `g` the derivative with respect to a row of `Y` (`df = 2 Re<g, .>`):
-    `df / d arg v_n = -2 Im(p_n sum_s conj(g_s) (G F)_ns)`, p the row's path per element, and `df / dF = conj(x) g^T`, x the row of
-    `X`; then the radial part of the power scaling is projected out.
+    `df / d arg v_n = -2 Im(p_n sum_s conj(g_s) (G F)_ns)`, p the row's path per element, and `df / dF = conj(x) g^T`, x the row
+    of `X`; then the radial part of the power scaling is projected out.
     """
     m, n, k, targets = system.num_antennas, system.num_elements, system.num_users, len(system.angles_deg)
     design = system.decode(known, raw, "full")

@@ -106,7 +106,8 @@ def repeat(array: np.ndarray, batch: int) -> np.ndarray:
 def with_estimates(scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:
     """Draw new estimates (none for `csi_error` 0); rms over one scene for `bs_ris`, per user for the others."""
     if csi_error == 0.0:
-        return scene.replace(bs_ris_estimate=None, ris_user_estimate=None, bs_user_estimate=None)
+        given = scene.bs_ris_estimate is not None  # estimates that came with the scene: from now on they are exact
+        return scene.replace(**{f"{link}_estimate": getattr(scene, link) if given else None for link in LINKS})
     return scene.replace(
         bs_ris_estimate=channels.estimate(rng, scene.bs_ris, csi_error, (1, 2)),
         ris_user_estimate=channels.estimate(rng, scene.ris_user, csi_error, (2,)),
@@ -119,11 +120,7 @@ def advance(
 ) -> BeampatternScene:
     """Gauss-Markov step of the scattered parts. A scene without scales counts as all scattered with its own rms."""
     if scene.bs_ris_scale is None:
-        scene = scene.replace(
-            bs_ris_scale=channels.rms(scene.bs_ris, (1, 2))[:, 0, 0],
-            ris_user_scale=channels.rms(scene.ris_user, (2,))[..., 0],
-            bs_user_scale=channels.rms(scene.bs_user, (2,))[..., 0],
-        )
+        scene = scene.replace(**own_scales({link: getattr(scene, link) for link in LINKS}))
     scales = {link: np.asarray(getattr(scene, f"{link}_scale")) for link in LINKS}
     moved = scene.replace(
         bs_ris=channels.evolve(rng, scene.bs_ris, scene.bs_ris_los, scales["bs_ris"][:, None, None], correlation),
@@ -167,9 +164,24 @@ def check_scene(system: Beampattern, arrays: Mapping[str, np.ndarray]) -> Beampa
     for names in ([f"{link}_estimate" for link in LINKS], [f"{link}_scale" for link in LINKS], positions):
         if 0 < sum(name in out for name in names) < len(names):
             raise ValueError(f"arrays {names} must be given all or none")
-    reference = {f"rho_{link}": out.pop(f"reference/rho_{link}", None) for link in LINKS}
-    if any(value is None for value in reference.values()):
-        sampled = "bs_ris_scale" in out and "bs_position" in out
-        file_rms = {f"rho_{link}": np.full(batch, channels.rms(out[link], (0, 1, 2)).item()) for link in LINKS}
-        reference = {} if sampled else file_rms
+    reference = {f"rho_{link}": out.pop(f"reference/rho_{link}") for link in LINKS if f"reference/rho_{link}" in out}
+    if reference and len(reference) < len(LINKS):
+        raise ValueError(f"arrays {[f'reference/rho_{link}' for link in LINKS]} must be given all or none")
+    if "bs_ris_scale" not in out:
+        out |= own_scales(out)
     return BeampatternScene(**out, reference=reference or None)
+
+
+def own_scales(links: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The rms of each link of each scene as the scale of its scattered part."""
+    return {
+        "bs_ris_scale": channels.rms(links["bs_ris"], (1, 2))[:, 0, 0],
+        "ris_user_scale": channels.rms(links["ris_user"], (2,))[..., 0],
+        "bs_user_scale": channels.rms(links["bs_user"], (2,))[..., 0],
+    }
+
+
+def with_file_reference(scene: BeampatternScene) -> BeampatternScene:
+    """The rms amplitudes over the whole file as each scene's reference."""
+    rms = {f"rho_{link}": channels.rms(getattr(scene, link), (0, 1, 2)).item() for link in LINKS}
+    return scene.replace(reference={name: np.full(len(scene), value) for name, value in rms.items()})

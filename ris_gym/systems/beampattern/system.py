@@ -214,8 +214,19 @@ class Beampattern(System):
         return sampler.advance(self, scene, rng, correlation, csi_error)
 
     def check_scene(self, arrays: Mapping[str, np.ndarray]) -> BeampatternScene:
-        """Validate loaded channels. Arrays without `reference` get the rms amplitudes of the whole file as theirs."""
+        """Validate channels (section 2); without stored scales each link's own rms is its scale."""
         return sampler.check_scene(self, arrays)
+
+    def from_file(self, arrays: Mapping[str, np.ndarray]) -> BeampatternScene:
+        """As `check_scene`; channels that no sampler of this suite drew get the rms amplitudes of the file as `reference`."""
+        scene = self.check_scene(arrays)
+        known_origin = scene.reference is not None or {"bs_ris_scale", "bs_position"} <= set(arrays)
+        return scene if known_origin else sampler.with_file_reference(scene)
+
+    def known(self, scene: BeampatternScene) -> BeampatternScene:
+        """Estimates in the place of truths; then the true scales (the direct link's shadowing) are hidden too."""
+        known: BeampatternScene = super().known(scene)
+        return known if known is scene else known.replace(bs_ris_scale=None, ris_user_scale=None, bs_user_scale=None)
 
     def draw_estimates(self, scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:
         """Estimates `X + e rms(X) CN` of the three links (section 12)."""

@@ -74,7 +74,7 @@ def test_foreign_channels(tmp_path: Path, system: Any, channels: dict[str, np.nd
     assert all(np.isfinite(array).all() for _, array in metrics.items())
     features = system.observe(loaded, system.decode(loaded, raw))
     assert np.isfinite(features).all() and np.mean(np.abs(features) > 10) < 1e-3
-    scaled = system.check_scene({name: 100.0 * array for name, array in channels.items()})
+    scaled = system.from_file({name: 100.0 * array for name, array in channels.items()})
     assert np.allclose(system.observe(scaled), system.observe(loaded), atol=1e-5), "units do not matter to the features"
 
 
@@ -165,7 +165,7 @@ def test_parameters_of_the_reader_win(tmp_path: Path, system: Any, scene: Any) -
 
 
 def test_saved_arrays_are_plain(tmp_path: Path, system: Any, scene: Any) -> None:
-    ris_gym.save_scenes(tmp_path / "s.npz", system, system.check_scene({"bs_ris": scene.bs_ris, "ris_user": scene.ris_user,
+    ris_gym.save_scenes(tmp_path / "s.npz", system, system.from_file({"bs_ris": scene.bs_ris, "ris_user": scene.ris_user,
         "bs_user": scene.bs_user}))  # fmt: skip
     held, meta = load_npz(tmp_path / "s.npz")
     assert "reference.rho_bs_ris" in held and meta["format"] == 1 and meta["parameters"] == system.to_dict()

@@ -106,8 +106,7 @@ def repeat(array: np.ndarray, batch: int) -> np.ndarray:
 def with_estimates(scene: BeampatternScene, rng: np.random.Generator, csi_error: float) -> BeampatternScene:
     """Draw new estimates (none for `csi_error` 0); rms over one scene for `bs_ris`, per user for the others."""
     if csi_error == 0.0:
-        given = scene.bs_ris_estimate is not None  # estimates that came with the scene: from now on they are exact
-        return scene.replace(**{f"{link}_estimate": getattr(scene, link) if given else None for link in LINKS})
+        return scene.replace(bs_ris_estimate=None, ris_user_estimate=None, bs_user_estimate=None)
     return scene.replace(
         bs_ris_estimate=channels.estimate(rng, scene.bs_ris, csi_error, (1, 2)),
         ris_user_estimate=channels.estimate(rng, scene.ris_user, csi_error, (2,)),
@@ -127,6 +126,8 @@ def advance(
         ris_user=channels.evolve(rng, scene.ris_user, scene.ris_user_los, scales["ris_user"][..., None], correlation),
         bs_user=channels.evolve(rng, scene.bs_user, None, scales["bs_user"][..., None], correlation),
     )
+    if csi_error == 0.0 and scene.bs_ris_estimate is not None:  # estimates that came with the scene: from now on they are exact
+        return moved.replace(**{f"{link}_estimate": getattr(moved, link) for link in LINKS})
     return with_estimates(moved, rng, csi_error)
 
 

@@ -92,28 +92,41 @@ def save(table: Table, folder: Path, name: str) -> list[Path]:
 
 
 def figure(table: Table) -> Any:
-    """Penalised score with its interval (left), and score against decision time (right), as a matplotlib figure."""
+    """Penalised score with its interval (left), and score against time per scene in batch (right), as a matplotlib figure.
+
+    Policies far below the others (random designs) stand at the edge with their value, so that the others can be told apart.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = sorted(table.rows, key=lambda row: row["score"] if np.isfinite(row["score"]) else -np.inf)
+    rows = sorted((row for row in table.rows if np.isfinite(row["score"])), key=lambda row: row["score"])
+    scores = np.array([row["score"] for row in rows])
+    below = scores.max(initial=-np.inf) - scores
+    spread = float(np.median(below)) if len(rows) > 2 else 0.0
+    shown = below <= 8.0 * spread if spread > 0.0 else np.ones(len(rows), bool)
+    edge = min((row["score_low"] for row, inside in zip(rows, shown, strict=True) if inside), default=0.0)
     drawing = Figure(figsize=(11, 1.2 + 0.45 * max(4, len(rows))), layout="constrained")
     FigureCanvasAgg(drawing)
     left, right = drawing.subplots(1, 2, sharey=False)
-    for i, row in enumerate(rows):
+    for i, (row, inside) in enumerate(zip(rows, shown, strict=True)):
         colour = f"C{i % 10}"
+        if not inside:
+            left.plot(edge, i, "<", color=colour)
+            left.annotate(f"{row['score']:.2f}", (edge, i), xytext=(8, -4), textcoords="offset points")
+            continue
         error = np.array([[row["score"] - row["score_low"]], [row["score_high"] - row["score"]]])
         left.errorbar(row["score"], i, xerr=np.maximum(np.nan_to_num(error), 0.0), fmt="o", color=colour, capsize=3)
-        if np.isfinite(row["seconds_single"]):
-            right.plot(1e3 * row["seconds_single"], row["score"], "o", color=colour)
-            right.annotate(row["policy"], (1e3 * row["seconds_single"], row["score"]), xytext=(4, 4), textcoords="offset points")
+        milliseconds = 1e3 * row["seconds_per_scene"]
+        right.plot(milliseconds, row["score"], "o", color=colour, label=row["policy"])
     left.set_yticks(range(len(rows)), [row["policy"] for row in rows])
     left.set_xlabel("penalised score (mean, 95 % interval)")
     left.grid(alpha=0.3)
     right.set_xscale("log")
-    right.set_xlabel("time of one decision, ms")
+    right.set_xlabel("time per scene in batch, ms")
     right.set_ylabel("penalised score")
     right.grid(alpha=0.3)
+    if any(shown):
+        right.legend(fontsize=8, reverse=True)
     drawing.suptitle(f"{table.meta['system']['system']}, {table.meta['scenes']['name']}, {table.meta['counts']['scenes']} scenes")
     return drawing
 

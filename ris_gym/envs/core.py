@@ -236,3 +236,26 @@ class Core:
         for name, array in metrics.physical().items():
             out[name] = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
         return out
+
+
+class Views:
+    """The public state of an environment: what its core holds (batch axes first, also in the single form).
+
+    In `refine` and `one_shot`, `design` and `metrics` are the current ones (None before a one-shot action). In episodes of
+    blocks they are the last design on the channels of the block to come, as the observation shows it; `info` has the block
+    just played.
+    """
+
+    core: Core
+
+    system = property(lambda self: self.core.system)
+    scene = property(lambda self: self.core.scene)
+    design = property(lambda self: self.core.design)
+    metrics = property(lambda self: self.core.metrics)
+    raw = property(lambda self: self.core.raw)
+    env_config = property(lambda self: self.core.config)
+    observation_layout = property(lambda self: self.core.observer.layout)
+    episode = property(lambda self: self.core.config.episode)
+    control = property(lambda self: self.core.config.control)
+    step_size = property(lambda self: self.core.config.step_size)
+    horizon = property(lambda self: self.core.horizon)

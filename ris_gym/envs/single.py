@@ -8,13 +8,13 @@ import gymnasium
 import numpy as np
 
 from ris_gym.envs.config import split_keywords
-from ris_gym.envs.core import Core
+from ris_gym.envs.core import Core, Views
 from ris_gym.envs.spaces import action_space, observation_space
 from ris_gym.envs.vector import check_render_mode
 from ris_gym.systems.base import System
 
 
-class RisEnv(gymnasium.Env):
+class RisEnv(Views, gymnasium.Env):
     """One episode. Subclasses name their system and picture; batch axes of `scene`, `design`, `metrics`, `raw` have length 1.
 
     Args:
@@ -32,18 +32,6 @@ class RisEnv(gymnasium.Env):
         self.observation_space = observation_space(self.core.observer.size)
         self.action_space = action_space(self.core.variables, config.action)
         self._ended = True
-
-    system = property(lambda self: self.core.system)
-    scene = property(lambda self: self.core.scene)
-    design = property(lambda self: self.core.design)
-    metrics = property(lambda self: self.core.metrics)
-    raw = property(lambda self: self.core.raw)
-    env_config = property(lambda self: self.core.config)
-    observation_layout = property(lambda self: self.core.observer.layout)
-    episode = property(lambda self: self.core.config.episode)
-    control = property(lambda self: self.core.config.control)
-    step_size = property(lambda self: self.core.config.step_size)
-    horizon = property(lambda self: self.core.horizon)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

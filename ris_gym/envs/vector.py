@@ -11,13 +11,13 @@ from gymnasium.vector.utils import batch_space
 
 from ris_gym.arrays import Batch
 from ris_gym.envs.config import split_keywords
-from ris_gym.envs.core import Core
+from ris_gym.envs.core import Core, Views
 from ris_gym.envs.spaces import action_space, observation_space
 from ris_gym.systems import checks
 from ris_gym.systems.base import System
 
 
-class RisVectorEnv(gymnasium.vector.VectorEnv):
+class RisVectorEnv(Views, gymnasium.vector.VectorEnv):
     """Many episodes at once. Subclasses name their system and picture.
 
     Args:
@@ -58,20 +58,6 @@ class RisVectorEnv(gymnasium.vector.VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._resetting = np.zeros(num_envs, bool)
         self._started = False
-
-    # -- public state ---------------------------------------------------------------------------------------------------------
-
-    system = property(lambda self: self.core.system)
-    scene = property(lambda self: self.core.scene)
-    design = property(lambda self: self.core.design)
-    metrics = property(lambda self: self.core.metrics)
-    raw = property(lambda self: self.core.raw)
-    env_config = property(lambda self: self.core.config)
-    observation_layout = property(lambda self: self.core.observer.layout)
-    episode = property(lambda self: self.core.config.episode)
-    control = property(lambda self: self.core.config.control)
-    step_size = property(lambda self: self.core.config.step_size)
-    horizon = property(lambda self: self.core.horizon)
 
     # -- protocol -------------------------------------------------------------------------------------------------------------
 

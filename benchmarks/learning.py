@@ -113,7 +113,7 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Compare all agents with the references on the frozen test set; write and print."""
     import ris_gym
     from agents import compare
-    from agents.files import write_json, write_text
+    from agents.files import write_bytes, write_json
     from baselines import names
 
     system = ris_gym.systems.make(arguments.system)
@@ -140,7 +140,7 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     for row in rows:
         row["ao_time_ratio"] = ao["ms_per_scene"] / row["ms_per_scene"] if ao else float("nan")
         lines.append(",".join(row["policy"] if key == "policy" else f"{row[key]:.5g}" for key in header))
-    write_text(folder / "learning.csv", "\n".join(lines) + "\n")
+    write_bytes(folder / "learning.csv", ("\n".join(lines) + "\n").encode())
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds}
     write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, **budget})
     print("\n".join(lines))

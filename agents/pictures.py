@@ -28,10 +28,10 @@ def agent_frames(agent: Any, scene: Any, every: int = 1) -> list[np.ndarray]:
 
 
 def agent_picture(agent: Any, scene: Any) -> np.ndarray | None:
-    """The last frame of `agent_frames`; None where the environment cannot draw (or matplotlib is absent)."""
+    """The last frame of `agent_frames`; None where matplotlib is absent."""
     try:
         return agent_frames(agent, scene, every=10**9)[-1]
-    except (ImportError, NotImplementedError):
+    except ImportError:
         return None
 
 

@@ -31,13 +31,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "network": {"kind": "flat", "hidden": 256, "ignore": ()},
         "ppo": {"log_std_init": -0.5},
     },
-    "one_shot_surface": {
-        "env": {"episode": "one_shot", "control": "surface", "observation": "csi"},
-        "network": {"kind": "flat", "hidden": 256, "ignore": ()},
-        "ppo": {"log_std_init": -0.5},
-    },
 }
-"""Changes to `agents/hyperparameters/beampattern.yaml`. `refine` is that file; the others are the papers' one-shot form."""
+"""Changes to `agents/hyperparameters/beampattern.yaml`. `refine` is that file; `one_shot` is the papers' form."""
 
 REFERENCES = ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random")
 

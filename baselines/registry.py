@@ -14,7 +14,7 @@ Factory = Callable[..., Policy]
 """factory(system=, penalty=, **options) -> policy."""
 
 _POLICIES: dict[str, dict[str, Factory]] = {}
-_BOUNDS: dict[str, Callable[[Any, Any], Bound]] = {}
+_BOUNDS: dict[str, Callable[..., Bound]] = {}
 _GENERIC: dict[str, Factory] = {
     "prox_linear": generic.ProxLinear,
     "gradient": generic.Gradient,
@@ -57,8 +57,8 @@ def register(name: str, system: Any, factory: Factory) -> None:
     table[name] = factory
 
 
-def register_bound(system: Any, function: Callable[[Any, Any], Bound]) -> None:
-    """Set the bound of a system: function(system, scene) -> Bound."""
+def register_bound(system: Any, function: Callable[..., Bound]) -> None:
+    """Set the bound of a system: function(system, scene, **options) -> Bound."""
     if not callable(function):
         raise ValueError(f"function must be callable, got {function!r}")
     _BOUNDS[_key(system)] = function
@@ -86,14 +86,14 @@ def make(name: str, system: Any, penalty: float | None = None, **options: Any) -
     return factory(system=system, penalty=penalty, **options)
 
 
-def bound(system: Any, scene: Any) -> Bound:
-    """Certified bound of the objective on the true scenes.
+def bound(system: Any, scene: Any, **options: Any) -> Bound:
+    """Certified bound of the objective on the true scenes; `options` are the bound's own.
 
     Raises:
-        ValueError: the system has none.
+        ValueError: the system has none, or an option breaks its rule; TypeError: unknown option.
     """
     key = _key(system)
     _load(key)
     if key not in _BOUNDS:
         raise ValueError(f"system must have a bound (those that do: {sorted(_BOUNDS)}), got {key!r}")
-    return _BOUNDS[key](system, scene)
+    return _BOUNDS[key](system, scene, **options)

@@ -8,12 +8,14 @@ from baselines.beampattern.ao import AlternatingOptimisation, Separate, make_inf
 from baselines.beampattern.joint import Joint
 from baselines.beampattern.joint_bound import joint_bound
 from baselines.beampattern.local import LocalAlternation
+from baselines.beampattern.programs import make_programs
 from baselines.policy import Bound
 from baselines.registry import register, register_bound
 
 
-def _bound(system: Any, scene: Any) -> Bound:
-    value, status = joint_bound(system, scene)
+def _bound(system: Any, scene: Any, solver: str = "fast") -> Bound:
+    """Bound 8.3; `solver`: `fast` (dual interior-point method, batched) or `cvxpy`. ValueError: another name."""
+    value, status = joint_bound(system, scene, program=make_programs(solver).bound)
     return Bound(value=value, status=status, scope="scene")
 
 

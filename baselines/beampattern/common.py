@@ -68,10 +68,11 @@ class BeampatternPolicy:
         """Canonical, hard-feasible designs for the scenes of `known`."""
         begin = time.perf_counter()
         generators = scene_generators(rng, len(known))
+        self.begin_calls()
         outcomes = [] if len(known) else [self._nothing()]
         for first in range(0, len(known), self.chunk):
             part = slice(first, first + self.chunk)
-            scaled = Scaled.of(self.system, known[part])
+            scaled = Scaled.of(self.system, known[part], first)
             outcome = self.optimise(scaled, generators[part])
             if self.system.phase_bits is not None:
                 outcome = self._round(scaled, outcome, generators[part])
@@ -92,6 +93,7 @@ class BeampatternPolicy:
         status = np.concatenate([o.status for o in outcomes])
         feasible = np.asarray(metrics.feasible)
         status = np.where(feasible & (status == "infeasible"), "stopped", status)
+        status[self.undecided()] = "failed"
         status = np.where(~feasible & (status != "infeasible"), "failed", status)
         history = pad_history([o.history for o in outcomes])
         objective = np.asarray(metrics.objective)
@@ -104,6 +106,13 @@ class BeampatternPolicy:
             history=history,
             seconds=time.perf_counter() - begin,
         )
+
+    def begin_calls(self) -> None:
+        """Forget the solver reports of the last call of `solve`."""
+
+    def undecided(self) -> list[int]:
+        """Scenes whose transmit step a solver left without answer, so that neither the design nor infeasibility is proved."""
+        return []
 
     def _nothing(self) -> Outcome:
         """The outcome for no scenes."""

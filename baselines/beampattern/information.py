@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.beampattern.transmit import maximum_ratio, transmit_covariances
+from baselines.beampattern.transmit import Covariances, maximum_ratio, transmit_covariances
 from baselines.beampattern.units import Scaled
 from baselines.tools.linalg import Array, ComplexArray, abs2
 from baselines.tools.randomisation import complex_normal
@@ -20,6 +20,7 @@ def information_step(
     generators: list[np.random.Generator],
     draws: int = 1000,
     incumbent: ComplexArray | None = None,
+    program: Covariances = transmit_covariances,
 ) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
     """Best of `draws` beams w = U Lambda^(1/2) z of unit power, the principal eigenvector, R h and the incumbent.
 
@@ -29,12 +30,13 @@ def information_step(
         generators: one per scene.
         draws: candidates.
         incumbent: (B, M, 1 + S0) present beams; its first column is a candidate.
+        program: solves (SDR2.1) without sensing signal.
 
     Returns:
         Beams (B, M, 1 + S0) whose sensing columns are zero, smallest gain (B,), feasibility (B,).
     """
     user, target = scaled.rows(v)
-    x, feasible, _ = transmit_covariances(scaled, user, target)
+    x, feasible, _ = program(scaled, user, target)
     values, vectors = np.linalg.eigh(x[:, 0])
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     matched = (x[:, 0] @ user[:, 0].conj()[..., None])[..., 0]

@@ -9,9 +9,11 @@ Source: ours; beampattern page, section 8.3. It holds for every scheme of arXiv 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.beampattern.units import Scaled, limit
 from baselines.tools.dual_ipm import DualProblem, solve_dual
@@ -61,22 +63,33 @@ def bound_problem(scaled: Scaled) -> tuple[DualProblem, Array]:
     return problem, np.full(count, float(elements))
 
 
-def joint_bound(system: Any, scene: Any, chunk: int = 256) -> tuple[Array, np.ndarray]:
+def dual_bound(scaled: Scaled) -> tuple[Array, NDArray[np.bool_]]:
+    """Certified upper bound of the gain in scaled units (B,), inf where none was found; proofs of infeasibility (B,)."""
+    problem, unit = bound_problem(scaled)
+    result = solve_dual(problem, tolerance=1e-4, need_primal=False)
+    return result.value * unit, np.asarray(result.status == "infeasible")
+
+
+def joint_bound(
+    system: Any,
+    scene: Any,
+    chunk: int = 256,
+    program: Callable[[Scaled], tuple[Array, NDArray[np.bool_]]] = dual_bound,
+) -> tuple[Array, np.ndarray]:
     """Upper bound of the smallest gain in dBm (B,) and status (B,): certified / infeasible / unknown.
 
     Where the scene is certified infeasible the value is the floor of the objective; where nothing could be proved (never
-    seen) it is P N ||G||_F^2.
+    seen) it is P N ||G||_F^2. `program` solves the lifted problem.
     """
     value, status = np.empty(len(scene)), np.empty(len(scene), dtype="<U10")
     for first in range(0, len(scene), chunk):
         part = slice(first, first + chunk)
-        scaled = Scaled.of(system, scene[part])
-        problem, unit = bound_problem(scaled)
-        result = solve_dual(problem, tolerance=1e-4, need_primal=False)
-        proved = np.isfinite(result.value)
+        scaled = Scaled.of(system, scene[part], first)
+        found, infeasible = program(scaled)
+        proved = np.isfinite(found)
         trivial = len(scaled.steering[0]) * abs2(scaled.bs_ris).sum((1, 2))
-        gain = np.where(proved, result.value * unit, trivial)
-        status[part] = np.where(result.status == "infeasible", "infeasible", np.where(proved, "certified", "unknown"))
+        gain = np.where(proved, found, trivial)
+        status[part] = np.where(infeasible, "infeasible", np.where(proved, "certified", "unknown"))
         floor = np.asarray(system.reference_dbm(scene[part])) - 60.0
         value[part] = np.maximum(10.0 * np.log10(np.maximum(gain * scaled.unit_w, 1e-300)) + 30.0, floor)
     return value, status

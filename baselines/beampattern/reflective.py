@@ -7,6 +7,8 @@ Source: arXiv 2111.13511, problems (SDR3.1) and (P4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ from baselines.tools.linalg import Array, ComplexArray, abs2
 from baselines.tools.randomisation import gaussian_phases
 
 TOLERANCE = 2e-4
+Relaxation = Callable[[Scaled, ComplexArray, bool], tuple[ComplexArray, Array, NDArray[np.bool_]]]
+"""(scaled, beams, with the SINR constraints) -> V (B, n, n) with unit diagonal, value (B,), where there is one (B,)."""
 
 
 def path_columns(scaled: Scaled, f: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
@@ -104,6 +108,7 @@ def reflective_step(
     generators: list[np.random.Generator],
     draws: int = 1000,
     keep_incumbent: bool = True,
+    program: Relaxation = relax,
 ) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """(P3): relaxation, randomisation, best feasible candidate.
 
@@ -114,11 +119,12 @@ def reflective_step(
         generators: one random generator per scene.
         draws: candidates.
         keep_incumbent: also consider v.
+        program: solves (SDR3.1).
 
     Returns:
         The surface (B, N) and where it is better than the incumbent (B,) (found at all, without the incumbent).
     """
-    relaxed, _, good = relax(scaled, f)
+    relaxed, _, good = program(scaled, f, True)
     target, user = path_columns(scaled, f)
     users = user.shape[2]
     out, found = v.copy(), np.zeros(len(v), bool)
@@ -142,12 +148,18 @@ def _candidate_scores(candidates: ComplexArray, target: ComplexArray, user: Comp
     return np.where((scaled.sinr_ratio(received) >= 1.0).all(-1), gains, -np.inf)
 
 
-def separate_surface(scaled: Scaled, generators: list[np.random.Generator], draws: int = 1000, turns: int = 64) -> ComplexArray:
+def separate_surface(
+    scaled: Scaled,
+    generators: list[np.random.Generator],
+    draws: int = 1000,
+    turns: int = 64,
+    program: Relaxation = relax,
+) -> ComplexArray:
     """(P4) max_v min_l ||g_l||^2 by relaxation and randomisation, then the common phase that serves the users best: (B, N)."""
     count = len(scaled)
     antennas = scaled.bs_ris.shape[2]
     identity = np.broadcast_to(np.eye(antennas, dtype=complex), (count, antennas, antennas))
-    relaxed, _, _ = relax(scaled, identity, users=False)
+    relaxed, _, _ = program(scaled, identity, False)
     out = np.empty(scaled.bs_ris.shape[:2], complex)
     for i in range(count):
         candidates = gaussian_phases(relaxed[i], draws, generators[i], reference=False)

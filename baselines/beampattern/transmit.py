@@ -8,12 +8,17 @@ Source: arXiv 2111.13511, problem (SDR2.1) and Proposition 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.beampattern.units import Scaled, limit, min_gain
 from baselines.tools.dual_ipm import INFEASIBLE, DualProblem, solve_dual
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+
+Covariances = Callable[[Scaled, ComplexArray, ComplexArray], tuple[ComplexArray, NDArray[np.bool_], Array]]
+"""(scaled, user rows, target rows) -> covariances (B, J, M, M) of trace 1, feasibility (B,), value (B,)."""
 
 
 def transmit_problem(scaled: Scaled, user: ComplexArray, target: ComplexArray) -> tuple[DualProblem, Array]:
@@ -84,23 +89,37 @@ def transmit_covariances(
         mrt = herm(user) / np.sqrt(np.maximum(reach, 1e-300))[:, None, :]
         best = (mrt @ herm(mrt))[:, None]
         x = np.where(edge[:, None, None, None], best, x)
-        # rounding: mix in as much of the maximum-ratio beam as the SNR lacks (page, section 3 (b))
-        snr = (user[:, 0][:, None] @ x[:, 0] @ herm(user))[:, 0, 0].real
-        lack = np.clip((1.0 - snr) / np.maximum(reach[:, 0] - snr, 1e-12), 0.0, 1.0)[:, None, None, None]
-        x = np.where(possible[:, None, None, None], (1.0 - lack) * x + lack * best, x)
+        x = np.where(possible[:, None, None, None], meet_snr(x, user), x)
         feasible = possible
     else:
         feasible = feasible & feasible_x
     return x, feasible, bound
 
 
+def meet_snr(x: ComplexArray, user: ComplexArray) -> ComplexArray:
+    """Mix in as much of the maximum-ratio beam as the SNR lacks by rounding (K = 1; page, section 3 (b)).
+
+    Args:
+        x: (B, J, M, M) covariances of trace 1, the last one the user's.
+        user: (B, 1, M) row h^H.
+    """
+    reach = np.maximum(abs2(user[:, 0]).sum(-1), 1e-300)
+    snr = (user @ x[:, -1] @ herm(user))[:, 0, 0].real
+    lack = np.clip((1.0 - snr) / np.maximum(reach - snr, 1e-12), 0.0, 1.0)[:, None, None, None]
+    mixed = (1.0 - lack) * x
+    mixed[:, -1] += lack[:, 0] * (herm(user) @ user) / reach[:, None, None]
+    return mixed
+
+
 def rank_one(user: ComplexArray, covariances: ComplexArray, sensing: int) -> ComplexArray:
     """Beams F = [W, F0] (B, M, K + sensing) of unit power from the covariances of the transmit step.
 
-    w_k = W_k h_k / sqrt(h_k^H W_k h_k), F0 = the strongest eigenvectors of R - W W^H (Proposition 1).
+    w_k = W_k h_k / sqrt(h_k^H W_k h_k), F0 = the strongest eigenvectors of R - W W^H (Proposition 1; with all of them R is
+    unchanged). `covariances` (B, J, M, M): W_1, .., W_K, before them R_0 if J = K + 1.
     """
     total = covariances.sum(1)
-    own = covariances if user.shape[1] == 1 else covariances[:, 1:]
+    users, blocks = user.shape[1], covariances.shape[1]
+    own = covariances if blocks == users else covariances[:, 1:]
     h = herm(user)
     image = np.swapaxes((own @ np.swapaxes(h, -1, -2)[..., None])[..., 0], -1, -2)
     level = np.sqrt(np.maximum(np.sum(h.conj() * image, axis=1).real, 1e-300))
@@ -125,18 +144,21 @@ def maximum_ratio(user: ComplexArray, sensing: int) -> ComplexArray:
     return np.concatenate([w, np.zeros((*w.shape[:2], sensing))], axis=-1)
 
 
-def transmit_step(scaled: Scaled, v: ComplexArray) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
+def transmit_step(
+    scaled: Scaled, v: ComplexArray, program: Covariances = transmit_covariances
+) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
     """(P2) and its rank-one reconstruction.
 
     Args:
         scaled: scenes.
         v: (B, N) surface.
+        program: solves (SDR2.1).
 
     Returns:
         Beams F (B, M, K + S0) of unit power, smallest gain (B,), feasibility (B,); maximum-ratio beams where infeasible.
     """
     user, target = scaled.rows(v)
-    x, feasible, _ = transmit_covariances(scaled, user, target)
+    x, feasible, _ = program(scaled, user, target)
     f = rank_one(user, x, scaled.sensing_beams)
     f = np.where(feasible[:, None, None], f, maximum_ratio(user, scaled.sensing_beams))
     return f, min_gain(target @ f), feasible

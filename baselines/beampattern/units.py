@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.tools.linalg import Array, ComplexArray, abs2
 
@@ -27,6 +28,7 @@ class Scaled:
         leak: 0 if the users cancel the sensing signal, 1 if not.
         unit_w: (B,) W, P g0^2: a gain of 1 in scaled units.
         sensing_beams: S0.
+        index: (B,) number of each scene in the batch it came from.
     """
 
     bs_ris: ComplexArray
@@ -37,10 +39,11 @@ class Scaled:
     leak: float
     unit_w: Array
     sensing_beams: int
+    index: NDArray[np.int64]
 
     @classmethod
-    def of(cls, system: Any, scene: Any) -> Scaled:
-        """Scale the channels of a scene (or of what is known of it)."""
+    def of(cls, system: Any, scene: Any, first: int = 0) -> Scaled:
+        """Scale the channels of scenes (or of what is known of them), numbered from `first`."""
         g = np.asarray(scene.bs_ris, dtype=complex)
         g0 = np.sqrt(np.maximum(abs2(g).mean((1, 2)), 1e-300))
         threshold = np.broadcast_to(np.asarray(system.sinr_threshold, dtype=float), (system.num_users,))
@@ -54,6 +57,7 @@ class Scaled:
             leak=0.0 if system.cancel_sensing else 1.0,
             unit_w=system.power_w * g0**2,
             sensing_beams=system.num_sensing_beams,
+            index=np.arange(first, first + len(g)),
         )
 
     def __len__(self) -> int:
@@ -69,6 +73,7 @@ class Scaled:
             leak=self.leak,
             unit_w=self.unit_w[rows],
             sensing_beams=self.sensing_beams,
+            index=self.index[rows],
         )
 
     @property

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from baselines.tools.linalg import Array, ComplexArray, herm
 
-__all__ = ["CLARABEL_CONE", "SOLVED", "ConvexProgram", "SolverCall", "forms", "inner", "nearest_psd", "solver_for"]
+__all__ = ["CLARABEL_CONE", "SOLVED", "ConvexProgram", "SolverCall", "forms", "inner", "nearest_psd", "solvers_for"]
 
 SOLVED = ("optimal", "optimal_inaccurate")
 CLARABEL_CONE = 12
-"""Largest complex cone that Clarabel gets."""
+"""Largest complex cone that Clarabel gets first."""
+RESCUE_CONE = 40
+"""Largest complex cone that Clarabel gets where SCS has failed (some seconds)."""
 LOOSE_GAP = 1e-3
 """Relative gap up to which an SCS run that reached its last iteration counts as solved."""
 
@@ -33,7 +35,7 @@ class SolverCall:
     """What a solver said about one program of one scene.
 
     Attributes:
-        program: name of the program; scene: number of the scene in the batch; solver: name.
+        program: name of the program; scene: number of the scene in the batch; solver: the one that spoke last.
         status: cvxpy's (optimal, optimal_inaccurate, infeasible, infeasible_inaccurate, ...) or solver_error.
         accepted: solved, and our own check of the residuals passed.
         residual: largest relative violation found by that check, nan without a solution.
@@ -87,17 +89,32 @@ class ConvexProgram:
             raise ValueError(f"data must name the parameters {sorted(self.parameters)}, got {sorted(data)}")
         for name, array in data.items():
             self.parameters[name].value = array
+        began = time.perf_counter()
+        for solver in solvers_for(self.cone):
+            status, value, iterations = self._attempt(solver)
+            if status in SOLVED or "infeasible" in status:
+                break
+        self.solves += 1
+        return SolverCall(
+            program=self.name,
+            scene=scene,
+            solver=solver,
+            status=status,
+            value=value,
+            iterations=iterations,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _attempt(self, solver: str) -> tuple[str, float, int]:
+        """Status, value and iterations of one solver on the present parameters."""
         for variable in self.problem.variables():
             variable.value = None
-        solver = solver_for(self.cone)
-        options = _options(solver, self.tolerance)
-        began = time.perf_counter()
         status, value, iterations = "solver_error", np.nan, 0
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "may be inaccurate": the caller checks the residuals
                 # no warm start: a result must not depend on the scene solved before
-                self.problem.solve(solver=solver, warm_start=False, **options)
+                self.problem.solve(solver=solver, warm_start=False, **_options(solver, self.tolerance))
             status = self.problem.status
             iterations = int(self.problem.solver_stats.num_iters or 0)
         except (cp.SolverError, ArithmeticError, np.linalg.LinAlgError):
@@ -107,17 +124,7 @@ class ConvexProgram:
             finite = all(v.value is not None and np.isfinite(v.value).all() for v in self.problem.variables())
             if not (finite and np.isfinite(value)) or (solver == "SCS" and status != "optimal" and not self._closed()):
                 status = "solver_error"
-        self.solves += 1
-        seconds = time.perf_counter() - began
-        return SolverCall(
-            program=self.name,
-            scene=scene,
-            solver=solver,
-            status=status,
-            value=value,
-            iterations=iterations,
-            seconds=seconds,
-        )
+        return status, value, iterations
 
     def _closed(self) -> bool:
         """Whether SCS ended with a small gap although not with the one asked for (residuals: the caller's check)."""
@@ -126,9 +133,11 @@ class ConvexProgram:
         return bool(abs(gap) <= LOOSE_GAP * scale)
 
 
-def solver_for(cone: int) -> str:
-    """The solver for complex semidefinite cones of this size."""
-    return "CLARABEL" if cone <= CLARABEL_CONE else "SCS"
+def solvers_for(cone: int) -> tuple[str, ...]:
+    """The solver for complex semidefinite cones of this size, then the one that is asked if the first fails."""
+    if cone <= CLARABEL_CONE:
+        return "CLARABEL", "SCS"
+    return ("SCS", "CLARABEL") if cone <= RESCUE_CONE else ("SCS",)
 
 
 def _options(solver: str, tolerance: float) -> dict[str, Any]:

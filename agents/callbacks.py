@@ -1,17 +1,17 @@
-"""What happens between two updates of a training run: budget, validation, TensorBoard, artefact, checkpoint, progress bar."""
+"""What happens between two updates of a training run, whatever the algorithm: budget, validation, TensorBoard, artefact,
+checkpoint, progress bar."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Image
-
+from agents.learners.base import Learner
 from agents.validation import Validation
 
-__all__ = ["Budget", "RunCallback"]
+__all__ = ["Budget", "Pauses"]
 
 
 class Budget:
@@ -46,42 +46,50 @@ class Budget:
         return min(1.0, max(parts))
 
 
-class RunCallback(BaseCallback):
-    """Validates, logs, saves and stops. All of it happens between updates, at fixed fractions of the budget.
+class Pauses:
+    """What a learner calls between updates: validates, logs, saves, and says whether to go on.
+
+    All of it happens at fixed fractions of the budget, so that a run limited by steps alone is reproducible.
 
     Args:
         budget: ends the run.
-        validation: the fixed scenes; policy: the live agent; picture: None or a function that draws it (H, W, 3) uint8.
+        learner: what is trained.
+        validation: the fixed scenes; picture: None or a function that draws the agent's design (H, W, 3) uint8.
         improved: called with the curve when the validation score is the best so far (saves the artefact).
         checkpoint: called to save the private state; reseed: called right after, so that the run goes on exactly as it
             would after a restart from that checkpoint.
-        validations, checkpoints: how many over the whole budget.
+        log: a folder for TensorBoard, or None.
+        validations, checkpoints, pictures, logs: how many over the whole budget.
     """
 
     def __init__(
         self,
         budget: Budget,
+        learner: Learner,
         validation: Validation,
-        policy: Any,
         improved: Callable[[list[dict[str, float]]], None],
         checkpoint: Callable[[], None],
         reseed: Callable[[], None],
         picture: Callable[[], Any] | None = None,
+        log: str | os.PathLike[str] | None = None,
         validations: int = 20,
         checkpoints: int = 40,
         pictures: int = 5,
+        logs: int = 400,
         bar: bool = False,
         title: str = "train",
     ) -> None:
-        super().__init__()
-        self.budget, self.validation, self.policy, self.picture = budget, validation, policy, picture
+        self.budget, self.learner, self.validation, self.picture = budget, learner, validation, picture
         self.improved, self.checkpoint, self.reseed = improved, checkpoint, reseed
-        self.every = {"validation": validations, "checkpoint": checkpoints, "picture": pictures}
+        self.every = {"validation": validations, "checkpoint": checkpoints, "picture": pictures, "log": logs}
         self.done = dict.fromkeys(self.every, -1)
         self.curve: list[dict[str, float]] = []
         self.best = -float("inf")
-        self._bar: Any = None
-        self._show, self._title = bar, title
+        self._log, self._writer = log, None
+        self._show, self._title, self._shown = bar, title, 0.0
+
+    _bar: Any = None
+    _writer: Any
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this object."""
@@ -89,65 +97,84 @@ class RunCallback(BaseCallback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`."""
-        self.done, self.curve, self.best = state["done"], state["curve"], state["best"]
+        self.done = {name: int(state["done"][name]) for name in self.every}
+        self.curve, self.best = [dict(point) for point in state["curve"]], float(state["best"])
 
-    def _due(self, what: str) -> bool:
-        index = int(self.budget.fraction(self.num_timesteps) * self.every[what])
-        if index == self.done[what]:
-            return False
-        self.done[what] = index
-        return True
+    def __enter__(self) -> Self:
+        if self._log is not None:
+            from torch.utils.tensorboard import SummaryWriter
 
-    def _on_training_start(self) -> None:
+            # events that a killed run wrote after its last checkpoint are repeated and disappear
+            self._writer = SummaryWriter(os.fspath(self._log), purge_step=self.learner.steps or None)
         if self._show:
             from tqdm import tqdm
 
             layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}"
             self._bar = tqdm(total=100.0, desc=self._title, bar_format=layout)
             self._update_bar()
+        return self
 
-    def _on_rollout_start(self) -> None:
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._update_bar()
+            self._bar.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def __call__(self) -> bool:
+        """Do what is due; whether the budget allows another update."""
+        if self.budget.fraction(self.learner.steps) >= 1.0:
+            return False
         if self._due("validation"):
             self.validate()
-        if self._due("checkpoint") and self.num_timesteps:
+        if self._due("checkpoint") and self.learner.steps:
             self.checkpoint()
             self.reseed()
+        if self._due("log"):
+            self._write(self.learner.scalars())
+        if time.monotonic() - self._shown > 0.2:
+            self._update_bar()
+        return True
+
+    def _due(self, what: str) -> bool:
+        index = int(self.budget.fraction(self.learner.steps) * self.every[what])
+        if index == self.done[what]:
+            return False
+        self.done[what] = index
+        return True
 
     def validate(self) -> None:
         """Measure the agent on the validation scenes, log it, and keep it if it is the best so far."""
-        scalars, _ = self.validation.measure(self.policy)
-        point = {"seconds": self.budget.elapsed(), "steps": float(self.num_timesteps), **scalars}
+        scalars, _ = self.validation.measure(self.learner.agent)
+        point = {"steps": float(self.learner.steps), **scalars}
+        if self.budget.seconds is not None:  # else the curve depends on nothing but the seed
+            point = {"seconds": self.budget.elapsed(), **point}
         self.curve.append(point)
-        for name, value in scalars.items():
-            self.logger.record(f"validation/{name}", value)
-        if self.picture is not None and self._due("picture"):
-            frame = self.picture()
-            if frame is not None:
-                self.logger.record("validation/picture", Image(frame, "HWC"), exclude=("stdout", "log", "json", "csv"))
-        self.logger.dump(self.num_timesteps)
+        self._write({f"validation/{name}": value for name, value in scalars.items()} | {"time/seconds": self.budget.elapsed()})
+        if self._writer is not None:
+            if self.picture is not None and self._due("picture"):
+                frame = self.picture()
+                if frame is not None:
+                    self._writer.add_image("validation/picture", frame, self.learner.steps, dataformats="HWC")
+            self._writer.flush()
         if scalars["penalised_score"] > self.best:
             self.best = scalars["penalised_score"]
             self.improved(self.curve)
         self._update_bar()
 
+    def _write(self, scalars: dict[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in scalars.items():
+                self._writer.add_scalar(name, value, self.learner.steps)
+
     def _update_bar(self) -> None:
         if self._bar is None:
             return
-        self._bar.n = 100.0 * self.budget.fraction(self.num_timesteps)
+        self._shown = time.monotonic()
+        self._bar.n = 100.0 * self.budget.fraction(self.learner.steps)
         if self.curve:
             last, reference = self.curve[-1], self.validation.reference
             shown = {"score": last["penalised_score"], f"gap to {reference}": last.get(f"gap_to_{reference}")}
             shown |= {"gap to bound": last.get("gap_to_bound"), "success": last["success_rate"]}
             self._bar.set_postfix_str(", ".join(f"{k} {v:.2f}" for k, v in shown.items() if v is not None), refresh=False)
         self._bar.refresh()
-
-    def _on_step(self) -> bool:
-        return self.budget.fraction(self.num_timesteps) < 1.0
-
-    def _on_rollout_end(self) -> None:
-        self._update_bar()
-
-    def _on_training_end(self) -> None:
-        if self._bar is not None:
-            self._update_bar()
-            self._bar.close()

@@ -2,8 +2,9 @@
 
     ris-gym list                                             environments, presets, policies, trained agents
     ris-gym demo [SYSTEM] --minutes 3                        train an agent and compare it with the optimisers
-    ris-gym train [SYSTEM] --minutes 10 --ppo.num-envs 256   train an agent
+    ris-gym train [SYSTEM] --minutes 10 --ppo.num-envs 256   train an agent (--algorithm ppo, sac or unfolded)
     ris-gym compare [SYSTEM] --policies ao random runs/NAME  compare policies on frozen scenes
+    ris-gym reproduce [FIGURE ...] --quick                   figures of the papers: CSV, JSON, PNG; without a name: the names
     ris-gym play [SYSTEM] --policy runs/NAME                 an episode as a GIF
     ris-gym bench                                            throughput of the environments
 
@@ -36,11 +37,11 @@ class Compare:
 
     system: Any
     policies: tuple[str, ...] = ("ao", "random")
-    """Names of baselines and folders of agents."""
+    """Names of baselines and folders of agents; NAME=FOLDER,FOLDER,... is one recipe with several runs."""
     scenes: str | None = None
-    """An npz file of channels; None: the frozen test set."""
+    """A declared set (`ris-gym list` shows them) or an npz file of channels; None: frozen test scenes."""
     count: int = 100
-    """Number of frozen test scenes."""
+    """Number of scenes of the frozen set: the first ones."""
     csi_error: float = 0.0
     """Relative error of what the policies know (frozen test set)."""
     penalty: float | None = None
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "demo": _demo,
         "train": _train,
         "compare": _compare,
+        "reproduce": _reproduce,
         "play": _play,
         "bench": _bench,
     }
@@ -123,6 +125,7 @@ def _parse(argv: list[str], cls: Any, prog: str) -> Any:
 def _system(argv: list[str]) -> tuple[Any, list[str]]:
     """The default system of a command line (`[SYSTEM]`, `--preset`, parameters in `--scenes`), and the other arguments."""
     import ris_gym
+    from agents import test_sets
 
     rest, name, preset = list(argv), "beampattern", None
     if rest and rest[0] in ris_gym.systems.names():
@@ -137,7 +140,11 @@ def _system(argv: list[str]) -> tuple[Any, list[str]]:
     system = ris_gym.systems.make(name, preset=preset)
     scenes = _flag(rest, "--scenes")
     if scenes is not None:
-        system = system_of_file(scenes, system)
+        found = test_sets.find(scenes)
+        if found is None:
+            system = system_of_file(scenes, system)
+        elif preset is None:
+            system = found.system()
     return system, rest
 
 
@@ -187,10 +194,10 @@ def _list(argv: list[str]) -> None:
 
 
 def _train_defaults(system: Any) -> dict[str, Any]:
-    from agents.hyperparameters import load
+    from agents.hyperparameters import SECTIONS, load
 
     hyper = load(system.name)
-    return {"ppo": hyper.ppo, "network": hyper.network, "env": hyper.env}
+    return {name: getattr(hyper, name) for name in SECTIONS}
 
 
 def _train(argv: list[str]) -> None:
@@ -212,16 +219,50 @@ def _demo(argv: list[str]) -> None:
 def _compare(argv: list[str]) -> None:
     from agents.comparison import compare
     from agents.progress import Bars
-    from agents.scenes import frozen_scenes
+    from agents.scenes import resolve_scenes
 
     system, rest = _system(argv)
     config = _parse(rest, _typed(Compare, system), "compare")
-    scenes = config.scenes or frozen_scenes(config.system, "test", config.count, config.csi_error)
+    scenes = resolve_scenes(config.system, config.scenes, config.count, config.csi_error)
     with Bars() as bars:
-        table = compare(config.system, config.policies, scenes, config.penalty, config.seed, progress=bars)
+        table = compare(config.system, _recipes(config.policies), scenes, config.penalty, config.seed, progress=bars)
     print(table)
     for path in table.save(config.folder, config.name):
         print(path)
+
+
+def _recipes(policies: Sequence[str]) -> Any:
+    """Policies of a command line: `NAME=A,B` stands for the runs A and B of one recipe."""
+    if not any("=" in policy for policy in policies):
+        return policies
+    named: dict[str, Any] = {}
+    for policy in policies:
+        name, equals, runs = policy.partition("=")
+        if name in named:
+            raise ValueError(f"policies: two are named {name!r}")
+        named[name] = tuple(runs.split(",")) if equals else policy
+    return named
+
+
+def _reproduce(argv: list[str]) -> None:
+    from agents.figures.answers import update_page
+    from agents.progress import Bars
+    from agents.reproduce import Reproduce, configuration, figures, read_overrides, reproduce, select
+
+    words = next((i for i, word in enumerate(argv) if word.startswith("-")), len(argv))
+    config = _parse(argv[words:], Reproduce, "reproduce")
+    if config.list or not words:
+        for name, figure in figures().items():
+            print(f"{name:24} {figure.title}")
+        return
+    overrides = read_overrides(config.config) if config.config else None
+    chosen = [(figure, configuration(figure, config.quick, config.scenes, overrides)) for figure in select(argv[:words])]
+    with Bars(config.progress) as bars:
+        for figure, settings in chosen:
+            for path in reproduce(figure, settings, config.folder, config.output, config.jobs, config.stale, bars):
+                print(path)
+    if config.page:
+        print(update_page(config.page))
 
 
 def _play(argv: list[str]) -> None:

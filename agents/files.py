@@ -15,14 +15,26 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["atomic_folder", "jsonable", "write_bytes", "write_csv", "write_json", "write_npz"]
+__all__ = [
+    "atomic_folder",
+    "jsonable",
+    "recover_folder",
+    "remove_temporaries",
+    "write_bytes",
+    "write_csv",
+    "write_json",
+    "write_npz",
+]
+
+TEMPORARY = ".tmp"
+"""End of the names of unfinished files and folders, which begin with a dot."""
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write ``data`` to a temporary file beside ``path``, flush it to disk, and rename it into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -92,7 +104,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.new."))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
     os.chmod(temporary, 0o755)
     try:
         yield temporary
@@ -119,3 +131,23 @@ def recover_folder(path: str | os.PathLike[str]) -> None:
             shutil.rmtree(_old(path))
         else:
             os.replace(_old(path), path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether this is an unfinished file or folder of this module."""
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY)
+
+
+def remove_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove what killed processes left unfinished in `folder` and below. Only for a folder that nobody else writes in.
+
+    Returns:
+        The paths that were removed.
+    """
+    found = [path for path in Path(folder).rglob(f".*{TEMPORARY}") if is_temporary(path)]
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return found

@@ -147,12 +147,13 @@ def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
     """The actor of a network description.
 
     Args:
-        spec: `{"kind": "token", "hidden": 64, "skip_init": {}}` or `{"kind": "flat", "hidden": 256}`.
+        spec: `{"kind": "token", "hidden": 64, "skip_init": {}}` or `{"kind": "flat", "hidden": 256}`; what says how
+            observations are gathered (`ignore`, `raw_phases`) or outputs are used (`squash`) is not for the actor.
 
     Raises:
         ValueError: unknown kind or setting.
     """
-    settings = {key: value for key, value in spec.items() if key not in ("kind", "ignore", "raw_phases")}
+    settings = {key: value for key, value in spec.items() if key not in ("kind", "ignore", "raw_phases", "squash")}
     try:
         if spec.get("kind") == "token":
             return TokenNetwork(features, **settings)

@@ -56,7 +56,7 @@ class Agent:
         system: the system to act in.
         actor: observation (B, n) -> mean action (torch).
         env_kwargs: keywords of the environment, without scenes and system fields.
-        network: description of the actor.
+        network: description of the actor; with `squash` the action is the tanh of its output.
         name: shown in tables.
         penalty: of the score that selects the best iterate; None: the one trained with.
         steps: number of refinement steps; None: the horizon trained with.
@@ -91,6 +91,8 @@ class Agent:
 
         with torch.inference_mode():
             action = self.actor(torch.as_tensor(np.ascontiguousarray(observation, np.float32)))
+            if self.network.get("squash"):
+                action = torch.tanh(action)
         return np.clip(action.numpy(), -1.0, 1.0)
 
     def solve(self, known: Any, rng: np.random.Generator) -> Any:
@@ -183,7 +185,7 @@ class BoundAgent:
 
 def load(
     path: str | os.PathLike[str], system: Any = None, penalty: float | None = None, steps: int | None = None
-) -> Agent:
+) -> Any:
     """Load an agent from its folder (or the folder of its run). Nothing is unpickled.
 
     Args:
@@ -192,12 +194,16 @@ def load(
         penalty: of the score that selects the best iterate.
         steps: number of refinement steps; None: as trained.
 
+    Returns:
+        An `Agent`, or the policy of another learner (`agents.learners.KINDS`): `solve(known, rng)` and `bind(env)`.
+
     Raises:
         ValueError: the folder is no agent, is damaged, or does not fit `system`; the message says where.
     """
     import torch
 
     import ris_gym
+    from agents.learners import loader
     from agents.networks import build_actor
 
     stored = store.read(path)
@@ -207,6 +213,13 @@ def load(
         system = trained
     elif system.name != trained.name:
         raise ValueError(f"{folder}: trained for system {trained.name!r}, not for {system.name!r}")
+    name = str(stored.training.get("name") or Path(path).resolve().name)
+    special = loader(stored.network.get("kind"))
+    if special is not None:
+        try:
+            return special(stored, system, penalty, steps, name)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{folder}: {error}") from None
     kwargs = stored.env.get("kwargs", {})
     if not isinstance(kwargs, dict) or {"scenes", "num_envs", "autoreset_mode"} & set(kwargs):
         raise ValueError(f"{folder / store.DESCRIPTION}: env.kwargs must be keywords of the environment without scenes")
@@ -229,5 +242,4 @@ def load(
         )
     actor.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
     actor.eval()
-    name = str(stored.training.get("name") or Path(path).resolve().name)
     return Agent(system, actor, kwargs, stored.network, name, penalty, steps)

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.files import jsonable, write_bytes, write_json
+import numpy as np
+
+from agents.files import is_temporary, jsonable, recover_folder, remove_temporaries, write_bytes, write_json
 
 __all__ = ["Run", "RunBusy", "open_run"]
 
-CONFIG, CHECKPOINT, DONE = "config.json", "checkpoint/state.pt", "done.json"
+CONFIG, CHECKPOINT, DONE, LOCK = "config.json", "checkpoint/state.pt", "done.json", ".lock"
 
 
 class RunBusy(RuntimeError):
@@ -47,11 +49,11 @@ class Run:
         return value if isinstance(value, dict) else None
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint: one atomic file."""
+        """Replace the checkpoint: one atomic file. Arrays are kept as tensors."""
         import torch
 
         buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
+        torch.save(_tensors(state), buffer)
         write_bytes(self.folder / CHECKPOINT, buffer.getvalue())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -61,8 +63,26 @@ class Run:
         path = self.folder / CHECKPOINT
         if not path.exists():
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise self.bad_checkpoint(error) from None
+        if not isinstance(state, dict):
+            raise self.bad_checkpoint("not a checkpoint of this package")
         return state
+
+    def bad_checkpoint(self, reason: object) -> ValueError:
+        """The error of a checkpoint that cannot be used, with the way out."""
+        first = (str(reason).strip().splitlines() or [repr(reason)])[0]
+        return ValueError(
+            f"{self.folder / CHECKPOINT}: not usable as a checkpoint ({first}); the agent saved so far is not affected. "
+            "Delete the file to train this run again from the start, or choose another name"
+        )
+
+    def tidy(self) -> None:
+        """Finish or remove what a killed process left behind; for the holder of the lock."""
+        recover_folder(self.agent)
+        remove_temporaries(self.folder)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Mark the run as complete."""
@@ -76,7 +96,7 @@ class Run:
             RunBusy: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / ".lock", "w", encoding="utf-8") as file:
+        with open(self.folder / LOCK, "w", encoding="utf-8") as file:
             try:
                 import fcntl
 
@@ -112,7 +132,7 @@ def open_run(
         run = Run(root / name)
         stored = run.config()
         if stored is None:
-            if run.folder.exists() and any(run.folder.iterdir()):
+            if run.folder.exists() and not all(is_temporary(path) or path.name == LOCK for path in run.folder.iterdir()):
                 raise ValueError(f"name: folder {str(run.folder)!r} exists and holds no run; choose another name")
         elif stored != wanted:
             different = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
@@ -141,3 +161,18 @@ def _busy(run: Run) -> bool:
             return False
     except RunBusy:
         return True
+
+
+def _tensors(value: Any) -> Any:
+    """`value` with arrays as tensors and numpy scalars as numbers: what `torch.load(weights_only=True)` reads."""
+    if isinstance(value, np.ndarray):
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_tensors(item) for item in value)
+    return value

@@ -10,40 +10,11 @@ import dataclasses
 from importlib import resources
 from typing import Any, Literal
 
-__all__ = ["EnvSettings", "Hyperparameters", "Network", "PPOSettings", "load"]
+from agents.hyperparameters.ppo import PPOSettings
+from agents.hyperparameters.sac import SACSettings
+from agents.hyperparameters.unfolded import UnfoldedSettings
 
-
-@dataclasses.dataclass(frozen=True)
-class PPOSettings:
-    """Proximal policy optimisation (Stable-Baselines3)."""
-
-    num_envs: int = 128
-    """Parallel scenes."""
-    n_steps: int = 16
-    """Steps of every scene between two updates; best a multiple of the horizon."""
-    batch_size: int = 512
-    n_epochs: int = 4
-    learning_rate: float = 1e-3
-    """At the start; decays linearly over the budget to `final_learning_rate`."""
-    final_learning_rate: float = 1e-5
-    gamma: float = 0.9
-    """Discount; low, because the reward is the improvement itself."""
-    gae_lambda: float = 0.95
-    clip_range: float = 0.2
-    ent_coef: float = 0.0
-    vf_coef: float = 0.5
-    max_grad_norm: float = 0.5
-    log_std_init: float = -1.5
-    """Logarithm of the first standard deviation of the actions."""
-
-    def __post_init__(self) -> None:
-        for name in ("num_envs", "n_steps", "batch_size", "n_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"ppo.{name} must be at least 1, got {getattr(self, name)}")
-        if self.num_envs * self.n_steps < 2:
-            raise ValueError("ppo.num_envs * ppo.n_steps must be at least 2")
-        if not self.learning_rate > 0.0:
-            raise ValueError(f"ppo.learning_rate must be positive, got {self.learning_rate}")
+__all__ = ["SECTIONS", "EnvSettings", "Hyperparameters", "Network", "PPOSettings", "SACSettings", "UnfoldedSettings", "load"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,18 +66,34 @@ class EnvSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Hyperparameters:
-    """Everything that one YAML file may set."""
+    """Everything that one YAML file may set: a section for every algorithm, and what they share."""
 
     ppo: PPOSettings = dataclasses.field(default_factory=PPOSettings)
+    sac: SACSettings = dataclasses.field(default_factory=SACSettings)
+    unfolded: UnfoldedSettings = dataclasses.field(default_factory=UnfoldedSettings)
     network: Network = dataclasses.field(default_factory=Network)
     env: EnvSettings = dataclasses.field(default_factory=EnvSettings)
+
+    def of(self, algorithm: str) -> dict[str, dict[str, Any]]:
+        """The sections that define a run of `algorithm`, as plain dicts: its own and the shared ones."""
+        return {name: dataclasses.asdict(getattr(self, name)) for name in (algorithm, "network", "env")}
+
+
+SECTIONS: dict[str, Any] = {
+    "ppo": PPOSettings,
+    "sac": SACSettings,
+    "unfolded": UnfoldedSettings,
+    "network": Network,
+    "env": EnvSettings,
+}
+"""Section of a YAML file -> its record."""
 
 
 def load(system: str) -> Hyperparameters:
     """The hyperparameters of a system: `default.yaml` with `<system>.yaml` over it, if there is one."""
     import yaml
 
-    sections: dict[str, dict[str, Any]] = {"ppo": {}, "network": {}, "env": {}}
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for name in ("default.yaml", f"{system}.yaml"):
         file = resources.files(__package__).joinpath(name)
         if not file.is_file():
@@ -115,11 +102,7 @@ def load(system: str) -> Hyperparameters:
             if section not in sections:
                 raise ValueError(f"{name}: section {section!r} must be one of {sorted(sections)}")
             sections[section].update(values or {})
-    return Hyperparameters(
-        _build(PPOSettings, sections["ppo"], system),
-        _build(Network, sections["network"], system),
-        _build(EnvSettings, sections["env"], system),
-    )
+    return Hyperparameters(**{name: _build(cls, sections[name], system) for name, cls in SECTIONS.items()})
 
 
 def _build(cls: type, values: dict[str, Any], system: str) -> Any:

@@ -1,4 +1,4 @@
-"""`compare`: policies on the same frozen scenes, with paired bootstrap intervals.
+"""`compare`: policies on the same frozen scenes, each with its results per scene; `agents.summary` makes the table of them.
 
 A policy answers from what may be known (`system.known(scene)`); its design is then projected and evaluated on the truth, for
 every policy by the same code. Headline: the mean penalised score over all scenes that are not certified infeasible.
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from agents.artefact import is_artefact, versions
-from agents.scenes import FrozenScenes, frozen_scenes, generator, scene_hash
-from agents.stats import estimate, paired_difference
+from agents.scenes import generator, resolve_scenes
+from agents.summary import Result, summarise
 
 __all__ = ["Result", "Table", "compare", "resolve", "run_policy"]
 
@@ -32,29 +32,9 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Result:
-    """One policy on all scenes; arrays are (scenes,).
-
-    Args:
-        objective: in the system's unit, on the truth; score: penalised score on the truth.
-        margin: smallest margin over all constraints (dB or bit/s/Hz); violated: whether any margin is below the tolerance.
-        seconds: wall time per scene, in batches of at most `CHUNK`; seconds_single: wall times of decisions at batch 1.
-    """
-
-    name: str
-    privileged: bool
-    objective: np.ndarray
-    score: np.ndarray
-    margin: np.ndarray
-    violated: np.ndarray
-    seconds: float
-    seconds_single: np.ndarray
-    status: dict[str, int]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A comparison: `rows` for people (one dict per policy), `results` and `bound` per scene, and what identifies it."""
+    """A comparison: `rows` for people (one dict per policy or recipe), `results` of every run and `bound` per scene, and what
+    identifies it (`meta`)."""
 
     rows: list[dict[str, Any]]
     results: list[Result]
@@ -98,11 +78,13 @@ def compare(
     Args:
         system: a system, or the name of one.
         policies: names of baselines, paths of agents, objects with `solve(known, rng)`, callables `(known, rng) -> design`;
-            a mapping gives them names.
-        scenes: a scene, a `FrozenScenes`, the path of an npz, a number of frozen test scenes, or None (100 of them).
+            a mapping gives them names. In a mapping, a list or tuple holds the runs of one recipe (agents of several seeds): one
+            row, every run shown, intervals over runs and scenes.
+        scenes: the name of a declared set such as `beampattern/test-v1` (its first 100; it must belong to `system`), a number of
+            frozen test scenes, None (100 of them), a scene, a `FrozenScenes`, or the path of an npz.
         penalty: reward = score - penalty * cost (None: the system's default).
         seed: of the policies' own random numbers (the scenes are fixed).
-        reference: policy that gaps are taken to; absent from `policies`, there is no such gap.
+        reference: policy that differences are taken to; absent from `policies`, there are none.
         bound: whether to compute the certified bound.
         single: number of scenes at which decision time at batch 1 is measured.
 
@@ -113,11 +95,15 @@ def compare(
 
     if isinstance(system, str):
         system = ris_gym.systems.make(system)
-    frozen = _scenes(system, scenes)
+    frozen = resolve_scenes(system, scenes)
     penalty = float(system.default_penalty if penalty is None else penalty)
     named = _named(system, policies, penalty)
     report = progress or (lambda what, done, total: None)
-    results = [run_policy(system, name, p, frozen.scene, penalty, seed, single, report) for name, p in named.items()]
+    results = [
+        dataclasses.replace(run_policy(system, run, policy, frozen.scene, penalty, seed, single, report), group=name)
+        for name, runs in named.items()
+        for run, policy in runs.items()
+    ]
     value, status = np.full(len(frozen), np.nan), ["unknown"] * len(frozen)
     if bound:
         value, status = _bound(system, frozen.scene, report)
@@ -128,6 +114,7 @@ def compare(
         "penalty": penalty,
         "seed": seed,
         "reference": reference,
+        "runs": {name: {run: _own_name(policy) for run, policy in runs.items()} for name, runs in named.items()},
         "scenes": frozen.describe(),
         "violation_tolerance": {"dB": VIOLATION_DB, "bit/s/Hz": VIOLATION_BIT},
         "versions": versions(),
@@ -136,7 +123,7 @@ def compare(
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
         },
     }
-    rows, counts = _summarise(results, value, np.asarray(status), system.sense, reference)
+    rows, counts = summarise(results, value, np.asarray(status), system.sense, reference)
     return Table(rows=rows, results=results, bound=value, bound_status=list(status), meta={**meta, "counts": counts})
 
 
@@ -175,7 +162,7 @@ def run_policy(
             raise ValueError(f"policy {name!r} answered {answered} designs for {len(index)} scenes")
         parts.append(_judge(system, metrics, penalty))
     progress(name, total, total)
-    joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+    joined: dict[str, Any] = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
     return Result(
         name=name,
         privileged=bool(getattr(policy, "privileged", False)),
@@ -221,96 +208,29 @@ def _bound(system: Any, scene: Any, progress: Progress) -> tuple[np.ndarray, lis
     return np.where(status == "certified", np.concatenate(values), np.nan), statuses
 
 
-def _summarise(
-    results: Iterable[Result], bound: np.ndarray, status: np.ndarray, sense: int, reference: str
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    results = list(results)
-    counted = status != "infeasible"
-    by_name = {result.name: result for result in results}
-    serving = [r for r in results if np.mean(r.violated[counted]) <= 0.5] if counted.any() else []
-    common = counted & ~np.any([r.violated for r in serving], axis=0) if serving else np.zeros_like(counted)
-    ao, random = by_name.get(reference), by_name.get("random")
-    rows = []
-    for result in results:
-        served = counted & ~result.violated
-        row: dict[str, Any] = {"policy": result.name, "privileged": result.privileged}
-
-        def put(name: str, found: Any, row: dict[str, Any] = row) -> None:
-            row.update({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high})
-            row[f"{name}_count"] = found.count
-
-        put("score", estimate(result.score[counted]))
-        put("score_iqm", estimate(result.score[counted], iqm=True))
-        put("objective", estimate(result.objective[served]))
-        put("objective_common", estimate(result.objective[common] if result in serving else np.empty(0)))
-        put("score_minus_reference", _against(ao, result, counted))
-        both = served & ~ao.violated if ao else np.zeros_like(served)
-        put("gap_to_reference", estimate(sense * (ao.objective - result.objective)[both] if ao else np.empty(0)))
-        gap = np.where(served, sense * (bound - result.objective), np.nan)
-        put("gap_to_bound", estimate(gap))
-        put("gap_to_bound_iqm", estimate(gap, iqm=True))
-        row["violation_rate"] = float(np.mean(result.violated[counted])) if counted.any() else np.nan
-        row["margin_min"] = float(np.min(result.margin))
-        row["normalised"] = _normalised(result, ao, random, counted)
-        singles = result.seconds_single
-        row["seconds_single"] = float(np.median(singles)) if singles.size else np.nan
-        row["seconds_single_p95"] = float(np.percentile(singles, 95)) if singles.size else np.nan
-        row["seconds_per_scene"] = result.seconds
-        row["status"] = " ".join(f"{key}:{value}" for key, value in result.status.items())
-        rows.append(row)
-    counts = {
-        "scenes": len(status),
-        "certified_infeasible": int(np.sum(~counted)),
-        "bound_certified": int(np.sum(status == "certified")),
-        "common": int(np.sum(common)),
-    }
-    return rows, counts
-
-
-def _against(ao: Result | None, result: Result, counted: np.ndarray) -> Any:
-    if ao is None:
-        return estimate(np.empty(0))
-    return paired_difference(result.score[counted], ao.score[counted])
-
-
-def _normalised(result: Result, ao: Result | None, random: Result | None, counted: np.ndarray) -> float:
-    """(score - random) / (ao - random), means over the counted scenes: 0 is a random design and 1 is AO."""
-    if ao is None or random is None or not counted.any():
-        return float("nan")
-    low, high, mine = (float(np.mean(r.score[counted])) for r in (random, ao, result))
-    return (mine - low) / (high - low) if high > low else float("nan")
-
-
-def _scenes(system: Any, scenes: Any) -> FrozenScenes:
-    import ris_gym
-
-    if scenes is None or isinstance(scenes, (int, np.integer)):
-        return frozen_scenes(system, "test", 100 if scenes is None else int(scenes))
-    if isinstance(scenes, FrozenScenes):
-        return scenes
-    if isinstance(scenes, (str, os.PathLike)):
-        scene = ris_gym.load_scenes(scenes, system)[1]
-        return FrozenScenes(scene, os.path.basename(os.fspath(scenes)), "test", None, scene_hash(scene))
-    if not isinstance(scenes, system.scene):
-        raise ValueError(f"scenes must be a {system.scene.__name__}, a path, a number or None, got {type(scenes).__name__}")
-    if not len(scenes):
-        raise ValueError("scenes must hold at least one scene")
-    return FrozenScenes(scenes, "given", "test", None, scene_hash(scenes))
-
-
-def _named(system: Any, policies: Any, penalty: float) -> dict[str, Any]:
+def _named(system: Any, policies: Any, penalty: float) -> dict[str, dict[str, Any]]:
+    """Rows with their runs: `{row: {run: policy}}`; a single policy is a row with one run of the same name."""
     if isinstance(policies, (str, bytes)) or not isinstance(policies, (Mapping, Iterable)):
         raise ValueError(f"policies must be a sequence or a mapping of policies, got {policies!r}")
     pairs = list(policies.items()) if isinstance(policies, Mapping) else [(None, policy) for policy in policies]
-    named: dict[str, Any] = {}
+    named: dict[str, dict[str, Any]] = {}
     for name, policy in pairs:
-        own, resolved = resolve(system, policy, penalty)
-        name = own if name is None else str(name)
-        if name in named:
-            raise ValueError(f"policies: two are named {name!r}; give a mapping with names of your own")
-        named[name] = resolved
+        if name is not None and isinstance(policy, (list, tuple)):
+            if not policy:
+                raise ValueError(f"policies: {name!r} must hold at least one run, got {policy!r}")
+            runs = {f"{name}/{i}": resolve(system, member, penalty)[1] for i, member in enumerate(policy)}
+        else:
+            own, resolved = resolve(system, policy, penalty)
+            runs = {own if name is None else str(name): resolved}
+        row = next(iter(runs)) if name is None else str(name)
+        if row in named:
+            raise ValueError(f"policies: two are named {row!r}; give a mapping with names of your own")
+        named[row] = runs
     if not named:
         raise ValueError("policies must hold at least one policy")
+    taken = [run for runs in named.values() for run in runs]
+    if twice := sorted({run for run in taken if taken.count(run) > 1}):
+        raise ValueError(f"policies: two runs are named {twice[0]!r}; give other names")
     return named
 
 
@@ -333,6 +253,9 @@ def resolve(system: Any, policy: Any, penalty: float | None = None) -> tuple[str
             return agent.name, agent
         raise ValueError(f"policies: {os.fspath(policy)!r} is neither a baseline {known} nor the folder of an agent")
     if hasattr(policy, "solve") or callable(policy):
-        name = getattr(policy, "name", None) or getattr(policy, "__name__", None) or type(policy).__name__
-        return str(name), policy
+        return _own_name(policy), policy
     raise ValueError(f"policies: {policy!r} is not a name, a path, or a callable (known, rng) -> design")
+
+
+def _own_name(policy: Any) -> str:
+    return str(getattr(policy, "name", None) or getattr(policy, "__name__", None) or type(policy).__name__)

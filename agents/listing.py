@@ -8,13 +8,13 @@ __all__ = ["print_listing"]
 
 
 def print_listing(folder: str) -> None:
-    """Print environments with presets, policies with the paper's proposal first, and the agents under `folder`."""
+    """Print environments with presets, policies with the paper's proposal first, scene sets, and the agents under `folder`."""
     from rich.console import Console
     from rich.table import Table
 
     import baselines
     import ris_gym
-    from agents import artefact
+    from agents import artefact, test_sets
 
     console = Console()
     table = Table(title="environments")
@@ -25,6 +25,12 @@ def print_listing(folder: str) -> None:
         policies = ", ".join(baselines.names(ris_gym.systems.make(name)))
         table.add_row(name, ris_gym.registry.get(name).id, ", ".join(cls.presets) or "-", policies)
     console.print(table)
+    sets = Table(title="scene sets (SHA-256 of all scenes)")
+    for heading in ("set", "scenes", "hash"):
+        sets.add_column(heading)
+    for entry in test_sets.SETS.values():
+        sets.add_row(entry.name, str(entry.count), entry.sha256[:12])
+    console.print(sets)
     agents = Table(title=f"agents in {folder}")
     for heading in ("agent", "system", "steps", "validation score"):
         agents.add_column(heading)

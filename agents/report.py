@@ -1,4 +1,4 @@
-"""A comparison on screen (rich), as CSV and JSON, and as a picture (matplotlib, without a display)."""
+"""A comparison on screen (rich), and as files: CSV and JSON here, the picture by `agents.report_figure`."""
 
 from __future__ import annotations
 
@@ -10,53 +10,80 @@ import numpy as np
 
 from agents.comparison import Table
 from agents.files import write_bytes, write_csv, write_json
+from agents.report_figure import figure
 from agents.stats import Estimate
 
 __all__ = ["figure", "save", "text"]
 
 
-def text(table: Table, width: int = 160) -> str:
-    """The table as text."""
+def text(table: Table, width: int = 136) -> str:
+    """The tables as text, at most `width` characters wide (long names of policies are folded)."""
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=width)
     console.print(screen(table))
+    if has_reference(table):
+        console.print(differences(table))
     for line in notes(table):
         console.print(line, highlight=False)
-    return str(console.file.getvalue()).rstrip()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().splitlines())  # type: ignore[attr-defined]
+
+
+def has_reference(table: Table) -> bool:
+    """Whether the reference is one of the policies, and another one is there to be compared with it."""
+    return len(table.rows) > 1 and any(row["policy"] == table.meta["reference"] for row in table.rows)
 
 
 def screen(table: Table) -> Any:
-    """The table for `rich`."""
-    from rich.table import Table as RichTable
-
-    unit, reference = table.meta["unit"], table.meta["reference"]
-    has_reference = any(row["gap_to_reference_count"] for row in table.rows)
-    out = RichTable(title=f"{table.meta['system']['system']}: {table.meta['scenes']['name']}, mean [95 % interval]")
-    out.add_column("policy", no_wrap=True)
-    headings = ["penalised score", "IQM", f"objective, {unit}"]
-    headings += [f"score - {reference}", f"gap to {reference}, dB"] if has_reference else []
-    headings += ["gap to bound, dB", "violations", "one decision", "per scene"]
-    for heading in headings:
-        out.add_column(heading, justify="right")
+    """What every policy reaches, for `rich`: one line per row of the table."""
+    unit, scenes = table.meta["unit"], table.meta["scenes"]
+    out = _table(f"{table.meta['system']['system']}: {scenes['name']}, first {scenes['count']} scenes; mean [95 % interval]")
+    headings = ["penalised score", "interquartile mean", "gap to bound, dB", f"objective,\n{unit}"]
+    for heading in [*headings, "violated", "one\ndecision", "per scene\nin batch"]:
+        out.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
-        cells = [row["policy"] + (" *" if row["privileged"] else "")]
-        cells += [_cell(row, "score", 3), _number(row["score_iqm"], 3), _number(row["objective_common"], 2)]
-        cells += [_cell(row, "score_minus_reference", 3), _cell(row, "gap_to_reference", 2)] if has_reference else []
-        cells += [_cell(row, "gap_to_bound", 2), f"{100 * row['violation_rate']:.0f} %"]
-        cells += [_seconds(row["seconds_single"]), _seconds(row["seconds_per_scene"])]
-        out.add_row(*cells)
+        cells = [_cell(row, "score", 3), _cell(row, "score_iqm", 3), _cell(row, "gap_to_bound", 2)]
+        cells += [_number(row["objective_common"], 2), _percent(row["violation_rate"])]
+        out.add_row(_name(row), *cells, _seconds(row["seconds_single"]), _seconds(row["seconds_per_scene"]))
+    return out
+
+
+def differences(table: Table) -> Any:
+    """Every policy against the reference, for `rich`: paired differences and the probability of improvement."""
+    reference = table.meta["reference"]
+    out = _table(f"against {reference}, paired; difference [95 % interval]")
+    headings = ["penalised score", "interquartile mean", f"probability of\nimprovement on {reference}", f"gap to {reference}, dB"]
+    for heading in headings:
+        out.add_column(heading, justify="right", no_wrap=True)
+    for row in table.rows:
+        if row["policy"] != reference:
+            cells = [_cell(row, f"{name}_minus_reference", 3, sign=True) for name in ("score", "score_iqm")]
+            cells += [_cell(row, "probability_of_improvement", 2), _cell(row, "gap_to_reference", 2, sign=True)]
+            out.add_row(_name(row), *cells)
     return out
 
 
 def notes(table: Table) -> list[str]:
-    """What a reader of the table must know."""
-    counts = table.meta["counts"]
-    lines = [
+    """What a reader of the table must know; every run of a recipe."""
+    counts, reference = table.meta["counts"], table.meta["reference"]
+    lines = []
+    for row in table.rows:
+        if row["runs"] > 1:
+            each = ", ".join(f"{value:.3f}" for value in row["score_runs"])
+            span = f"{row['score_min']:.3f} to {row['score_max']:.3f}"
+            lines.append(f"{row['policy']}, penalised score of every run: {each} ({span})")
+    lines.append(
         f"{counts['scenes']} scenes, {counts['certified_infeasible']} certified infeasible and left out; bound certified for "
         f"{counts['bound_certified']}; objective over the {counts['common']} scenes that every policy with at most 50 % "
         "violations serves; gaps over the scenes that the policy (and the reference) serve."
-    ]
+    )
+    if has_reference(table):
+        lines.append(
+            f"Probability of improvement: how often the score is above {reference}'s on the same scene, ties as one half. "
+            "Interquartile mean: of the middle half of the scores; differences are between two of them."
+        )
+    if any(row["runs"] > 1 for row in table.rows):
+        lines.append("Rows of several runs: intervals over runs and scenes; with few runs, trust the spread of the runs more.")
     if any(row["privileged"] for row in table.rows):
         lines.append("* privileged: sees the true channels.")
     return lines
@@ -81,7 +108,7 @@ def save(table: Table, folder: Path, name: str) -> list[Path]:
         "per_scene": scenes,
     }
     paths = [
-        write_csv(folder / f"{name}.csv", table.rows),
+        write_csv(folder / f"{name}.csv", [{key: _joined(entry) for key, entry in row.items()} for row in table.rows]),
         write_json(folder / f"{name}.json", value),
     ]
     buffer = io.BytesIO()
@@ -91,55 +118,40 @@ def save(table: Table, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def figure(table: Table) -> Any:
-    """Penalised score with its interval (left), and score against time per scene in batch (right), as a matplotlib figure.
-
-    Policies far below the others (random designs) stand at the edge with their value, so that the others can be told apart.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = sorted((row for row in table.rows if np.isfinite(row["score"])), key=lambda row: row["score"])
-    scores = np.array([row["score"] for row in rows])
-    below = scores.max(initial=-np.inf) - scores
-    spread = float(np.median(below)) if len(rows) > 2 else 0.0
-    shown = below <= 8.0 * spread if spread > 0.0 else np.ones(len(rows), bool)
-    edge = min((row["score_low"] for row, inside in zip(rows, shown, strict=True) if inside), default=0.0)
-    drawing = Figure(figsize=(11, 1.2 + 0.45 * max(4, len(rows))), layout="constrained")
-    FigureCanvasAgg(drawing)
-    left, right = drawing.subplots(1, 2, sharey=False)
-    for i, (row, inside) in enumerate(zip(rows, shown, strict=True)):
-        colour = f"C{i % 10}"
-        if not inside:
-            left.plot(edge, i, "<", color=colour)
-            left.annotate(f"{row['score']:.2f}", (edge, i), xytext=(8, -4), textcoords="offset points")
-            continue
-        error = np.array([[row["score"] - row["score_low"]], [row["score_high"] - row["score"]]])
-        left.errorbar(row["score"], i, xerr=np.maximum(np.nan_to_num(error), 0.0), fmt="o", color=colour, capsize=3)
-        milliseconds = 1e3 * row["seconds_per_scene"]
-        right.plot(milliseconds, row["score"], "o", color=colour, label=row["policy"])
-    left.set_yticks(range(len(rows)), [row["policy"] for row in rows])
-    left.set_xlabel("penalised score (mean, 95 % interval)")
-    left.grid(alpha=0.3)
-    right.set_xscale("log")
-    right.set_xlabel("time per scene in batch, ms")
-    right.set_ylabel("penalised score")
-    right.grid(alpha=0.3)
-    if any(shown):
-        right.legend(fontsize=8, reverse=True)
-    drawing.suptitle(f"{table.meta['system']['system']}, {table.meta['scenes']['name']}, {table.meta['counts']['scenes']} scenes")
-    return drawing
+def _joined(entry: Any) -> Any:
+    return " ".join(map(repr, entry)) if isinstance(entry, list) else entry
 
 
-def _cell(row: dict[str, Any], name: str, digits: int) -> str:
-    return Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], row[f"{name}_count"]).text(digits)
+def _table(title: str) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    out = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    out.add_column("policy", overflow="fold")
+    return out
+
+
+def _name(row: dict[str, Any]) -> str:
+    runs = f" ({row['runs']} runs)" if row["runs"] > 1 else ""
+    return f"{row['policy']}{runs}{' *' if row['privileged'] else ''}"
+
+
+def _cell(row: dict[str, Any], name: str, digits: int, sign: bool = False) -> str:
+    return Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], row[f"{name}_count"]).text(digits, sign)
 
 
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
 
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %" if np.isfinite(value) else "-"
+
+
 def _seconds(value: float) -> str:
     if not np.isfinite(value):
         return "-"
-    return f"{value:.2f} s" if value >= 1.0 else f"{1e3 * value:.2f} ms"
+    if value >= 1.0:
+        return f"{value:.2f} s"
+    milliseconds = 1e3 * value
+    return f"{milliseconds:.{max(0, 2 - int(np.log10(max(milliseconds, 1.0))))}f} ms"

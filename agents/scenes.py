@@ -1,22 +1,38 @@
 """Frozen scene sets: train, validation and test never share a scene, and every set has a name and a hash.
 
 Sampled scenes: the streams of the splits are spawned from the seed, so they are independent of each other and of
-`numpy.random.default_rng(n)` for every n, which users seed environments with. Scenes of a
-file: one fixed permutation cuts the file into test, validation and training scenes.
+`numpy.random.default_rng(n)` for every n, which users seed environments with. Scenes are drawn in blocks of fixed size, each
+with a stream of its own: the first n scenes are the same whatever number is asked for. Estimates (`csi_error`) have streams of
+their own too, so the true channels do not depend on them. Scenes of a file: one fixed permutation cuts the file into
+test, validation and training scenes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
-__all__ = ["SPLITS", "FrozenScenes", "frozen_scenes", "generator", "scene_hash", "split_scenes"]
+from agents import test_sets
 
-SPLITS = {"train": 1, "validation": 2, "test": 3, "policy": 4, "stream": 5}
+__all__ = [
+    "BLOCK", "SPLITS", "FrozenScenes", "ScenesDiffer", "draw_scenes", "frozen_scenes", "generator", "named_scenes",
+    "resolve_scenes", "scene_hash", "split_scenes",
+]  # fmt: skip
+
+SPLITS = {"train": 1, "validation": 2, "test": 3, "policy": 4, "stream": 5, "csi": 6}
+"""Streams: three splits of scenes, the policies' own numbers, the learners' and the errors of estimates."""
+BLOCK = {"train": 100, "validation": 64, "test": 100}
+"""Scenes per block: 100 test and 64 validation scenes, the usual numbers, are one draw of the sampler."""
+COUNT = 100
+"""Scenes of a set that are used unless a number is given."""
+HASH_BITS = 20
+"""Values are hashed to 2^-20 of (the power of two below) the rms of their array, about 1e-6."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,34 +56,145 @@ class FrozenScenes:
         return dataclasses.replace(self, scene=part, sha256=scene_hash(part))
 
     def describe(self) -> dict[str, Any]:
-        """What is stored in results."""
+        """What is stored in results; `sha256` is that of these scenes, not of the whole set."""
         return {"name": self.name, "split": self.split, "seed": self.seed, "count": len(self), "sha256": self.sha256}
 
 
 def generator(split: str, *keys: int) -> np.random.Generator:
-    """The generator of a split: independent of those of all other splits and keys."""
+    """The generator of a split: independent of those of all other splits and keys (a key of 0 at the end counts as none)."""
     return np.random.default_rng(np.random.SeedSequence(entropy=[0, *keys], spawn_key=(SPLITS[split],)))
 
 
 def scene_hash(scene: Any) -> str:
-    """SHA-256 of names, shapes and bytes of all arrays of the scene."""
+    """SHA-256 of names, shapes and values of all arrays of the scene, equal on machines whose results differ in the last bits.
+
+    Sines, powers and square roots differ between libraries by about 1e-16 of the value. So a value x is hashed as the whole
+    number nearest to x / step, where step = 2^(floor(log2 rms) - 20) of its array: 1e-6 of the rms or less. Changes below
+    the step may go unnoticed, which is no harm: they change no result beyond the sixth digit. A value so near the middle
+    between two steps that its last bits decide would break the equality; for the declared sets a test shows that there is none.
+    """
     digest = hashlib.sha256()
     for name, array in scene.items():
-        array = np.ascontiguousarray(array)
-        digest.update(f"{name}{array.shape}{array.dtype}".encode())
-        digest.update(array.tobytes())
+        array = np.asarray(array)
+        digest.update(f"{name}{array.shape}{array.dtype.kind}".encode())
+        digest.update(_rounded(array).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
-def frozen_scenes(system: Any, split: str = "test", count: int = 100, csi_error: float = 0.0, seed: int = 0) -> FrozenScenes:
-    """`count` scenes of the sampler; equal arguments give equal scenes, on every machine with the same numpy."""
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {sorted(SPLITS)}, got {split!r}")
+def _rounded(array: np.ndarray) -> np.ndarray:
+    """Values in steps of 2^-20 rms, rounded; whole numbers and flags as they are."""
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag])
+    if array.dtype.kind != "f":
+        return array
+    array = array.astype(np.float64)
+    return np.asarray(np.rint(array / hash_step(array)) + 0.0)  # + 0.0: no negative zeros
+
+
+def hash_step(array: np.ndarray) -> float:
+    """The step of `scene_hash` for real values (real and imaginary parts together), a power of two."""
+    rms = math.sqrt(float(np.mean(array**2))) if array.size else 0.0
+    return math.ldexp(1.0, math.frexp(rms)[1] - 1 - HASH_BITS) if rms > 0.0 and math.isfinite(rms) else 1.0
+
+
+def frozen_scenes(system: Any, split: str = "test", count: int = COUNT, csi_error: float = 0.0, seed: int = 0) -> FrozenScenes:
+    """The first `count` scenes of a stream; equal arguments give equal scenes, and a smaller count the first of a larger one's.
+
+    Args:
+        system: the parameters; split: `train`, `validation` or `test`; seed: of the stream.
+        csi_error: relative error of estimates that are drawn beside the true channels, with a stream of their own.
+
+    Where a set is declared for exactly these parameters (`agents.test_sets`) and holds `count` scenes, the scenes carry its name;
+    others are called `<system>/<8 digits of the parameters' hash>/<split>`. Estimates add `/csi-<error>`. If the scenes are not
+    the declared ones (another numpy may draw others), a warning says so and they do not carry the name.
+
+    Raises:
+        ValueError: `split` or `count` is out of range, or the system has no estimates.
+    """
+    if split not in BLOCK:
+        raise ValueError(f"split must be one of {sorted(BLOCK)}, got {split!r}")
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    scene = system.sample(generator(split, seed), batch=count, csi_error=csi_error)
-    name = f"{system.name}/{split}-v1"
-    return FrozenScenes(scene, name, split, seed, scene_hash(scene))
+    entry = test_sets.declared(system, split, seed)
+    if entry is not None and count <= entry.count:
+        try:
+            return named_scenes(entry.name, count, csi_error)
+        except ScenesDiffer as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    return _frozen(system, test_sets.set_name(system, split, seed), split, count, seed, csi_error)
+
+
+def named_scenes(name: str, count: int = COUNT, csi_error: float = 0.0) -> FrozenScenes:
+    """The first `count` scenes of a declared set; the whole set is drawn and verified by its hash.
+
+    Raises:
+        ValueError: no set has this name, it holds fewer scenes, or the scenes drawn here are not the declared ones.
+    """
+    entry = test_sets.get(name)
+    if not 1 <= count <= entry.count:
+        raise ValueError(f"count must be in [1, {entry.count}] for {name!r}, got {count}")
+    system = entry.system()
+    whole = draw_scenes(system, entry.split, entry.count, entry.seed)
+    if (found := scene_hash(whole)) != entry.sha256:
+        raise ScenesDiffer(
+            f"scenes: those drawn here for {name!r} have SHA-256 {found[:12]}... instead of {entry.sha256[:12]}...: numpy "
+            f"{np.__version__} draws other random numbers than the version the set was declared with, or the sampler was "
+            "changed; results on these scenes cannot be compared with published ones"
+        )
+    return _frozen(system, name, entry.split, count, entry.seed, csi_error)
+
+
+class ScenesDiffer(ValueError):
+    """The scenes drawn on this machine are not those of the declared set."""
+
+
+def _frozen(system: Any, name: str, split: str, count: int, seed: int, csi_error: float) -> FrozenScenes:
+    scene = draw_scenes(system, split, count, seed, csi_error)
+    return FrozenScenes(scene, name + (f"/csi-{csi_error:g}" if csi_error else ""), split, seed, scene_hash(scene))
+
+
+def draw_scenes(system: Any, split: str, count: int, seed: int = 0, csi_error: float = 0.0) -> Any:
+    """The first `count` scenes of a stream, drawn in blocks. The first block has the stream of the split itself."""
+    blocks = []
+    for b in range(-(-count // BLOCK[split])):
+        block = system.sample(generator(split, seed, b) if b else generator(split, seed), batch=BLOCK[split])
+        if csi_error:
+            block = system.draw_estimates(block, generator("csi", SPLITS[split], seed, b), csi_error)
+        blocks.append(block)
+    return type(blocks[0]).concatenate(blocks)[np.arange(count)]
+
+
+def resolve_scenes(system: Any, scenes: Any = None, count: int = COUNT, csi_error: float = 0.0) -> FrozenScenes:
+    """What `compare` and the command line take for scenes: a name, a number, a path, a scene, a `FrozenScenes` or None.
+
+    Args:
+        scenes: the name of a declared set (its first `count` scenes), a number of frozen test scenes, None (`count` of them), the
+            path of an npz, or scenes in memory; csi_error: for frozen sets.
+
+    Raises:
+        ValueError: the scenes do not fit the system, or are none of these.
+    """
+    import ris_gym
+
+    if scenes is None or (isinstance(scenes, (int, np.integer)) and not isinstance(scenes, bool)):
+        return frozen_scenes(system, "test", count if scenes is None else int(scenes), csi_error)
+    if isinstance(scenes, str) and (entry := test_sets.find(scenes)) is not None:
+        entry.check(system)
+        return named_scenes(entry.name, count, csi_error)
+    if csi_error:
+        raise ValueError(f"csi_error must be 0 with scenes of your own (store estimates beside them), got {csi_error}")
+    if isinstance(scenes, FrozenScenes):
+        return scenes
+    if isinstance(scenes, (str, os.PathLike)):
+        scene = ris_gym.load_scenes(scenes, system)[1]
+        return FrozenScenes(scene, os.path.basename(os.fspath(scenes)), "test", None, scene_hash(scene))
+    if not isinstance(scenes, system.scene):
+        raise ValueError(
+            f"scenes must be a {system.scene.__name__}, a path, the name of a set, a number or None, got {type(scenes).__name__}"
+        )
+    if not len(scenes):
+        raise ValueError("scenes must hold at least one scene")
+    return FrozenScenes(scenes, "given", "test", None, scene_hash(scenes))
 
 
 def split_scenes(scene: Any, source: str | os.PathLike[str], test: int = 100, validation: int = 64) -> dict[str, FrozenScenes]:

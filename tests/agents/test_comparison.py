@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 import agents
 import baselines
@@ -106,6 +107,58 @@ def test_files(system: Any, scene: Any, tmp_path: Path) -> None:
     assert paths[2].read_bytes()[:4] == b"\x89PNG"
 
 
+def noisy(level: float) -> Any:
+    """A policy that moves the start rule by a random step: differs by scene and by run."""
+
+    def policy(known: Any, rng: np.random.Generator) -> Any:
+        system = ris_gym.systems.make("beampattern", num_antennas=4, num_elements=8, num_sensing_beams=1, sinr_threshold_db=5.0)
+        raw = system.start(known)
+        return system.decode(known, np.clip(raw + level * rng.standard_normal(raw.shape), -1.0, 1.0))
+
+    return policy
+
+
+def test_runs_of_a_recipe_are_one_row(system: Any) -> None:
+    scene = system.sample(np.random.default_rng(8), batch=12)
+    policies = {"recipe": [noisy(0.1), noisy(0.2), noisy(0.3)], "ao": noisy(0.15), "pair": (noisy(0.1), noisy(0.1))}
+    table = agents.compare(system, policies, scene, single=1)
+    assert [row["policy"] for row in table.rows] == ["recipe", "ao", "pair"]
+    runs = {result.name: result for result in table.results}
+    assert list(runs) == ["recipe/0", "recipe/1", "recipe/2", "ao", "pair/0", "pair/1"]
+    assert not np.array_equal(runs["pair/0"].score, runs["pair/1"].score)  # one recipe, numbers of their own
+    assert table.meta["runs"]["recipe"] == dict.fromkeys(("recipe/0", "recipe/1", "recipe/2"), "policy")
+    row, score = table.row("recipe"), np.stack([runs[f"recipe/{i}"].score for i in range(3)])
+    violated = np.stack([runs[f"recipe/{i}"].violated for i in range(3)])
+    assert row["runs"] == 3 and row["score_runs"] == pytest.approx(score.mean(axis=1))
+    assert (row["score_min"], row["score_max"]) == (min(row["score_runs"]), max(row["score_runs"]))
+    assert row["score"] == pytest.approx(score.mean()) and row["score_count"] == 12
+    assert row["score_iqm"] == pytest.approx(scipy_stats.trim_mean(score.ravel(), 0.25))
+    assert row["violation_rate"] == violated.mean() and row["violation_rate_runs"] == list(violated.mean(axis=1))
+    ao = runs["ao"]
+    assert row["score_minus_reference"] == pytest.approx((score - ao.score).mean())
+    expected = scipy_stats.trim_mean(score.ravel(), 0.25) - scipy_stats.trim_mean(ao.score, 0.25)
+    assert row["score_iqm_minus_reference"] == pytest.approx(expected)
+    assert row["probability_of_improvement"] == pytest.approx(np.mean(score > ao.score))
+    both = ~violated & ~ao.violated
+    gaps = [ao.objective[s] - runs[f"recipe/{i}"].objective[s] for i, s in zip(*np.nonzero(both), strict=True)]
+    assert row["gap_to_reference"] == pytest.approx(np.mean(gaps)) if gaps else row["gap_to_reference_count"] == 0
+    for name in ("score", "score_iqm", "score_minus_reference", "score_iqm_minus_reference", "probability_of_improvement"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    served = np.where(violated, np.nan, table.bound - np.stack([runs[f"recipe/{i}"].objective for i in range(3)]))
+    assert row["gap_to_bound"] == pytest.approx(np.nanmean(served)) if np.isfinite(served).any() else True
+
+
+def test_a_recipe_can_be_the_reference(system: Any, scene: Any) -> None:
+    policies = {"old": [noisy(0.1), noisy(0.2)], "new": [noisy(0.1), noisy(0.3), noisy(0.2)]}
+    table = agents.compare(system, policies, scene, reference="old", bound=False, single=0)
+    scores = {name: np.stack([r.score for r in table.results if r.group == name]) for name in policies}
+    wins = [np.mean(scores["new"][i] > scores["old"][j]) for i in range(3) for j in range(2)]
+    assert table.row("new")["probability_of_improvement"] == pytest.approx(np.mean(wins))
+    own = table.row("old")
+    assert [own[f"probability_of_improvement{end}"] for end in ("", "_low", "_high")] == [0.5, 0.5, 0.5]
+    assert own["score_minus_reference"] == own["score_iqm_minus_reference"] == own["score_minus_reference_high"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,6 +167,9 @@ def test_files(system: Any, scene: Any, tmp_path: Path) -> None:
         ({"policies": ["nonsense"]}, "'nonsense' is neither a baseline"),
         ({"policies": [3]}, "policies: 3 is not a name"),
         ({"policies": ["random", "random"]}, "two are named 'random'"),
+        ({"policies": {"a": []}}, "policies: 'a' must hold at least one run"),
+        ({"policies": {"a": ["random"], "a/0": "random"}}, "two runs are named 'a/0'"),
+        ({"policies": {"a": ["random", 3]}}, "policies: 3 is not a name"),
         ({"policies": ["random"], "scenes": {"bs_ris": 1}}, "scenes must be a BeampatternScene"),
         ({"policies": ["random"], "scenes": 0}, "count must be at least 1"),
         ({"policies": ["random"], "scenes": "nowhere.npz"}, "nowhere.npz"),

@@ -1,0 +1,161 @@
+"""The rows of a comparison: statistics of every policy, or of all runs of a recipe, over runs and scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from agents.stats import Estimate, difference, estimate, paired_gap, probability_of_improvement
+
+__all__ = ["Result", "Row", "summarise"]
+
+NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """One policy (one run of a recipe) on all scenes; arrays are (scenes,).
+
+    Args:
+        objective: in the system's unit, on the truth; score: penalised score on the truth.
+        margin: smallest margin over all constraints (dB or bit/s/Hz); violated: whether any margin is below the tolerance.
+        seconds: wall time per scene, in batches; seconds_single: wall times of decisions at batch 1.
+        group: the row of the table it belongs to (None: a row of its own).
+    """
+
+    name: str
+    privileged: bool
+    objective: np.ndarray
+    score: np.ndarray
+    margin: np.ndarray
+    violated: np.ndarray
+    seconds: float
+    seconds_single: np.ndarray
+    status: dict[str, int]
+    group: str | None = None
+
+
+class Row:
+    """The runs behind one row: matrices (runs, scenes) of what each run did, on the scenes that count."""
+
+    def __init__(self, name: str, runs: list[Result], counted: np.ndarray) -> None:
+        self.name, self.runs = name, runs
+        self.score = np.stack([run.score[counted] for run in runs])
+        self.objective = np.stack([run.objective[counted] for run in runs])
+        self.violated = np.stack([run.violated[counted] for run in runs])
+        self.margin_min = float(min(np.min(run.margin) for run in runs))
+        self.seconds = float(np.mean([run.seconds for run in runs]))
+        self.seconds_single = np.concatenate([run.seconds_single for run in runs])
+
+    @property
+    def served(self) -> np.ndarray:
+        """Objective where the run violates nothing, else nan, (runs, scenes)."""
+        return np.where(self.violated, np.nan, self.objective)
+
+    def status(self) -> str:
+        """Counts of the solvers' answers over all runs."""
+        counts: dict[str, int] = {}
+        for run in self.runs:
+            for key, value in run.status.items():
+                counts[key] = counts.get(key, 0) + value
+        return " ".join(f"{key}:{value}" for key, value in sorted(counts.items()))
+
+
+def summarise(
+    results: Iterable[Result], bound: np.ndarray, status: np.ndarray, sense: int, reference: str
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """One dict per row, and the counts of scenes.
+
+    Args:
+        results: of every run; bound: certified bound per scene or nan; status: of the bound, scenes `infeasible` are left out;
+            sense: of the objective; reference: the row that differences are taken to.
+
+    Each statistic `x` has `x_low`, `x_high` (95 %) and `x_count` (scenes). `score_iqm_minus_reference` is the difference of the
+    two IQMs, `probability_of_improvement` that of the penalised score over the reference's. `score_runs` holds the mean of each
+    run, `score_min` and `score_max` the least and the largest of them.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.name if result.group is None else result.group, []).append(result)
+    counted = status != "infeasible"
+    rows = {name: Row(name, runs, counted) for name, runs in groups.items()}
+    serving = [row for row in rows.values() if counted.any() and np.mean(row.violated) <= 0.5]
+    common = ~np.any([row.violated.any(axis=0) for row in serving], axis=0) if serving else np.zeros(int(counted.sum()), bool)
+    ao, random = rows.get(reference), rows.get("random")
+    table = [_row(row, row in serving, common, bound[counted], sense, ao, random) for row in rows.values()]
+    counts = {
+        "scenes": len(status),
+        "certified_infeasible": int(np.sum(~counted)),
+        "bound_certified": int(np.sum(status == "certified")),
+        "common": int(np.sum(common)),
+    }
+    return table, counts
+
+
+def _row(
+    row: Row, serving: bool, common: np.ndarray, bound: np.ndarray, sense: int, ao: Row | None, random: Row | None
+) -> dict[str, Any]:
+    means = [float(np.mean(scores)) if scores.size else np.nan for scores in row.score]
+    gap = sense * (bound - row.served)
+    statistics = {
+        "score": estimate(row.score),
+        "score_iqm": estimate(row.score, iqm=True),
+        "objective": estimate(row.served),
+        "objective_common": estimate(row.objective[:, common]) if serving else NOTHING,
+        **_against(row, ao, sense),
+        "gap_to_bound": estimate(gap),
+        "gap_to_bound_iqm": estimate(gap, iqm=True),
+    }
+    out: dict[str, Any] = {
+        "policy": row.name,
+        "privileged": any(run.privileged for run in row.runs),
+        "runs": len(row.runs),
+        "score_runs": means,
+        "score_min": min(means),
+        "score_max": max(means),
+    }
+    for name, found in statistics.items():
+        out.update({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_count": found.count})
+    out["violation_rate"] = float(np.mean(row.violated)) if row.violated.size else np.nan
+    out["violation_rate_runs"] = [float(np.mean(run)) if run.size else np.nan for run in row.violated]
+    out["margin_min"] = row.margin_min
+    out["normalised"] = _normalised(row, ao, random)
+    singles = row.seconds_single
+    out["seconds_single"] = float(np.median(singles)) if singles.size else np.nan
+    out["seconds_single_p95"] = float(np.percentile(singles, 95)) if singles.size else np.nan
+    out["seconds_per_scene"] = row.seconds
+    out["status"] = row.status()
+    return out
+
+
+def _against(row: Row, ao: Row | None, sense: int) -> dict[str, Estimate]:
+    """Differences to the reference; the reference's own are 0 (probability 1/2), by definition and without an interval."""
+    names = ("score_minus_reference", "score_iqm_minus_reference", "probability_of_improvement", "gap_to_reference")
+    if ao is None:
+        return dict.fromkeys(names, NOTHING)
+    if row is ao:
+        count, served = row.score.shape[1], int(np.sum(np.isfinite(row.served).any(axis=0)))
+        values = (0.0, 0.0, 0.5, 0.0)
+        counts = (count, count, count, served)
+        return {
+            name: Estimate(value, value, value, n) if n else NOTHING
+            for name, value, n in zip(names, values, counts, strict=True)
+        }
+    found = (
+        difference(row.score, ao.score),
+        difference(row.score, ao.score, iqm=True),
+        probability_of_improvement(row.score, ao.score),
+        paired_gap(sense * ao.served, sense * row.served),
+    )
+    return dict(zip(names, found, strict=True))
+
+
+def _normalised(row: Row, ao: Row | None, random: Row | None) -> float:
+    """(score - random) / (ao - random), means over runs and counted scenes: 0 is a random design and 1 is the reference."""
+    if ao is None or random is None or not row.score.size:
+        return float("nan")
+    low, high, mine = (float(np.mean(part.score)) for part in (random, ao, row))
+    return (mine - low) / (high - low) if high > low else float("nan")

@@ -1,0 +1,140 @@
+"""Declared scene sets: a name stands for exact parameters, a stream, a number of scenes and a hash, for good.
+
+A declared set never changes; other parameters, another stream or other scenes get another name (`-v2`). `agents.scenes` draws
+and verifies the sets; this file holds only what is declared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["SETS", "SceneSet", "declared", "find", "get", "parameter_hash", "set_name"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SceneSet:
+    """A declared set.
+
+    Args:
+        name: for instance `beampattern/test-v1`; split, seed: the stream; count: number of scenes.
+        parameters: all parameters of the system (`system.to_dict()`), written out: a changed default does not change the set.
+        sha256: `agents.scenes.scene_hash` of all its scenes, without estimates.
+    """
+
+    name: str
+    split: str
+    seed: int
+    count: int
+    parameters: Mapping[str, Any]
+    sha256: str
+
+    def system(self) -> Any:
+        """The system that the set belongs to."""
+        import ris_gym
+
+        return ris_gym.systems.from_dict(dict(self.parameters))
+
+    def check(self, system: Any) -> None:
+        """Raise ValueError unless `system` has exactly the declared parameters; the message names those that differ."""
+        mine, theirs = _rounded(self.system().to_dict()), _rounded(system.to_dict())
+        different = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+        if different:
+            values = ", ".join(f"{key}={theirs.get(key)} (declared: {mine.get(key)})" for key in different)
+            raise ValueError(
+                f"scenes: {self.name!r} is declared for other parameters than the system's: {values}; give a number of scenes, "
+                f"they get the name {set_name(system, self.split)!r}"
+            )
+
+
+BEAMPATTERN: dict[str, Any] = {
+    "system": "beampattern",
+    "num_antennas": 8,
+    "num_elements": 32,
+    "num_users": 1,
+    "angles_deg": [-60.0, -30.0, 0.0, 30.0, 60.0],
+    "num_sensing_beams": 2,
+    "spacing": 0.5,
+    "bs_position_m": [0.0, 0.0],
+    "ris_position_m": [40.0, 10.0],
+    "user_position_m": [45.0, 0.0],
+    "user_radius_m": 0.0,
+    "path_loss_1m_db": 30.0,
+    "exponent_bs_ris": 2.2,
+    "exponent_ris_user": 2.2,
+    "exponent_bs_user": 3.5,
+    "rician_db": -3.010299956639812,
+    "shadowing_db": 10.0,
+    "los_bs_ris": False,
+    "power_dbm": 30.0,
+    "noise_dbm": -80.0,
+    "sinr_threshold_db": 22.0,
+    "cancel_sensing": True,
+    "phase_bits": None,
+}
+SECTORS: dict[str, Any] = {
+    **BEAMPATTERN,
+    "angles_deg": [float(centre + offset) for centre in (-60, -30, 0, 30, 60) for offset in (-4, -2, 0, 2, 4)],
+    "num_sensing_beams": 4,
+}
+
+TEST_CHANNELS = "38aa2f6365624b2ecf32ba9143aa063ac2552577409ffa1bc0d6ba540b3670df"
+VALIDATION_CHANNELS = "94abe801a6653593e2897808d22937ad8f84d7a8a9ffd818f2bdabda7bd5ca58"
+
+SETS: dict[str, SceneSet] = {
+    entry.name: entry
+    for entry in (
+        SceneSet("beampattern/test-v1", "test", 0, 1000, BEAMPATTERN, TEST_CHANNELS),
+        SceneSet("beampattern/sectors-test-v1", "test", 0, 1000, SECTORS, TEST_CHANNELS),
+        SceneSet("beampattern/validation-v1", "validation", 0, 256, BEAMPATTERN, VALIDATION_CHANNELS),
+    )
+}
+"""`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve."""
+
+
+def get(name: str) -> SceneSet:
+    """The declared set of a name. Raises ValueError listing the names."""
+    if name not in SETS:
+        raise ValueError(f"scenes: no set is called {name!r}; declared sets: {', '.join(SETS)}")
+    return SETS[name]
+
+
+def find(text: str) -> SceneSet | None:
+    """The set that a text names, or None for what may be a file. Raises ValueError for such a name that is not declared."""
+    if text in SETS:
+        return SETS[text]
+    if re.fullmatch(r"[a-z_]+/([a-z]+-)*(train|validation|test)-v\d+", text) and not os.path.exists(text):
+        return get(text)
+    return None
+
+
+def declared(system: Any, split: str, seed: int = 0) -> SceneSet | None:
+    """The declared set of exactly these parameters and this stream, or None."""
+    for entry in SETS.values():
+        if entry.split == split and entry.seed == seed and entry.parameters["system"] == system.name:
+            if _rounded(entry.system().to_dict()) == _rounded(system.to_dict()):
+                return entry
+    return None
+
+
+def parameter_hash(system: Any) -> str:
+    """8 hexadecimal digits of the SHA-256 of all parameters, numbers to 12 digits (computed defaults differ in the last bit)."""
+    return hashlib.sha256(json.dumps(_rounded(system.to_dict()), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def set_name(system: Any, split: str, seed: int = 0) -> str:
+    """The name of scenes that no declared set covers: `<system>/<parameter hash>/<split>`, with a seed other than 0 named."""
+    return f"{system.name}/{parameter_hash(system)}/{split}" + (f"-seed{seed}" if seed else "")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(entry) for entry in value]
+    return f"{value:.12g}" if isinstance(value, float) else value

@@ -1,0 +1,142 @@
+"""The declared sets: they are what they were declared to be, here and on machines whose last bits differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import agents
+import ris_gym
+from agents import cli, scenes, test_sets
+
+NAMES = sorted(test_sets.SETS)
+DECLARED = [
+    ("beampattern/test-v1", "five", "test", 1000),
+    ("beampattern/sectors-test-v1", "sectors", "test", 1000),
+    ("beampattern/validation-v1", "five", "validation", 256),
+]
+
+
+@pytest.mark.parametrize(("name", "preset", "split", "count"), DECLARED)
+def test_sets_are_those_of_the_presets(name: str, preset: str, split: str, count: int) -> None:
+    entry = test_sets.get(name)
+    system = ris_gym.systems.make("beampattern", preset=preset)
+    assert (entry.split, entry.seed, entry.count) == (split, 0, count) and entry.system() == system
+    assert test_sets.declared(system, split) is entry
+    whole = scenes.named_scenes(name, count)
+    assert len(whole) == count and whole.sha256 == entry.sha256 and whole.name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hashes_survive_other_last_bits(name: str) -> None:
+    """No value lies so near to the middle between two steps, and no rms so near to a power of two, that 64 ulp could matter."""
+    entry = test_sets.get(name)
+    for key, array in scenes.draw_scenes(entry.system(), entry.split, entry.count, entry.seed).items():
+        values = np.stack([array.real, array.imag]) if array.dtype.kind == "c" else array
+        step = scenes.hash_step(values)
+        part = np.abs(values / step - np.floor(values / step) - 0.5) * step
+        assert np.all(part > 64.0 * np.spacing(np.abs(values))), key
+        mantissa = np.sqrt(np.mean(values**2)) / (step * 2.0**scenes.HASH_BITS)
+        assert mantissa == 0.0 or 1.0 <= mantissa < 2.0 - 1e-12, key
+        assert mantissa == 0.0 or np.ptp(values) == 0.0 or mantissa > 1.0 + 1e-12, key
+
+
+def test_smaller_numbers_and_estimates_are_of_the_set() -> None:
+    whole = scenes.named_scenes("beampattern/test-v1", 1000)
+    hundred, few = scenes.named_scenes("beampattern/test-v1"), scenes.named_scenes("beampattern/test-v1", 7, 0.1)
+    assert len(hundred) == 100 and hundred.sha256 == whole.first(100).sha256
+    np.testing.assert_array_equal(few.scene.bs_ris, whole.scene.bs_ris[:7])
+    assert few.name == "beampattern/test-v1/csi-0.1" and few.scene.bs_ris_estimate is not None
+    system = ris_gym.systems.make("beampattern")
+    assert scenes.frozen_scenes(system).sha256 == hundred.sha256 and scenes.frozen_scenes(system).name == "beampattern/test-v1"
+    drawn = system.sample(scenes.generator("test", 0), batch=100)  # the scenes of the results before the sets had hashes
+    np.testing.assert_array_equal(hundred.scene.bs_user, drawn.bs_user)
+
+
+def test_other_parameters_have_other_names() -> None:
+    default = ris_gym.systems.make("beampattern")
+    others = [
+        ris_gym.systems.make("beampattern", **changes)
+        for changes in ({"num_elements": 16}, {"sinr_threshold_db": 20.0}, {"noise_dbm": -79.999}, {"num_sensing_beams": 1})
+    ]
+    names = [scenes.frozen_scenes(system, "test", 2).name for system in [*others, ris_gym.systems.make("beampattern")]]
+    assert len(set(names)) == 5 and names[-1] == "beampattern/test-v1"
+    for name, system in zip(names, others, strict=False):
+        assert name == f"beampattern/{test_sets.parameter_hash(system)}/test"
+    assert scenes.frozen_scenes(default, "test", 1001).name == f"beampattern/{test_sets.parameter_hash(default)}/test"
+    assert scenes.frozen_scenes(default, "test", 2, seed=3).name.endswith("/test-seed3")
+    assert scenes.frozen_scenes(default, "train", 2).name.endswith("/train")
+    same = ris_gym.systems.make("beampattern", rician_db=np.nextafter(default.rician_db, 0.0))
+    assert scenes.frozen_scenes(same, "test", 2).name == "beampattern/test-v1"
+
+
+def test_scenes_that_differ_are_not_passed_off_as_the_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = ris_gym.systems.Beampattern.sample
+
+    def other(self: Any, rng: np.random.Generator, **kwargs: Any) -> Any:
+        rng.standard_normal()
+        return sample(self, rng, **kwargs)
+
+    system = ris_gym.systems.make("beampattern")
+    monkeypatch.setattr(ris_gym.systems.Beampattern, "sample", other)
+    with pytest.raises(ValueError, match=r"'beampattern/test-v1' have SHA-256 .* instead of 38aa2f636562.* other random"):
+        scenes.named_scenes("beampattern/test-v1")
+    with pytest.warns(RuntimeWarning, match="cannot be compared with published ones"):
+        found = scenes.frozen_scenes(system, "test", 3)
+    assert found.name == f"beampattern/{test_sets.parameter_hash(system)}/test"
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "message"),
+    [
+        ("beampattern/test-v2", 3, "declared sets: beampattern/test-v1"),
+        ("beampattern/test-v1", 1001, r"count must be in \[1, 1000\]"),
+        ("beampattern/test-v1", 0, r"count must be in \[1, 1000\]"),
+    ],
+)
+def test_wrong_names_and_numbers(name: str, count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        scenes.named_scenes(name, count)
+
+
+def test_find_leaves_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert test_sets.find("beampattern/channels.npz") is None and test_sets.find("mine") is None
+    with pytest.raises(ValueError, match="no set is called 'beampattern/test-v9'"):
+        test_sets.find("beampattern/test-v9")
+    (tmp_path / "beampattern").mkdir()
+    (tmp_path / "beampattern" / "test-v9").write_bytes(b"")
+    assert test_sets.find("beampattern/test-v9") is None
+
+
+def test_compare_takes_names() -> None:
+    system = ris_gym.systems.make("beampattern", preset="sectors")
+    table = agents.compare(system, ["random"], scenes="beampattern/sectors-test-v1", bound=False, single=0)
+    assert table.meta["scenes"]["name"] == "beampattern/sectors-test-v1" and table.meta["counts"]["scenes"] == 100
+    with pytest.raises(ValueError, match=r"declared for other .*num_sensing_beams=4 \(declared: 2\).*beampattern/\w{8}/test"):
+        agents.compare(system, ["random"], scenes="beampattern/test-v1", bound=False, single=0)
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ["--folder", str(tmp_path)]
+    argv = ["compare", "--scenes", "beampattern/sectors-test-v1", "--policies", "a=random,random", "--count", "3"]
+    assert cli.main([*argv, *folder]) == 0
+    out = capsys.readouterr().out
+    assert "beampattern/sectors-test-v1" in out and "a (2 runs)" in out
+    for argv, message in (
+        (["--scenes", "beampattern/test-v1", "--system.num-elements", "16"], "num_elements=16 (declared: 32)"),
+        (["--scenes", "beampattern/test-v1", "--preset", "sectors"], "num_sensing_beams=4 (declared: 2)"),
+        (["--scenes", "beampattern/test-v1", "--count", "1001"], "count must be in [1, 1000]"),
+        (["--scenes", "beampattern/test-v7"], "no set is called 'beampattern/test-v7'"),
+        (["--policies", "a=random,nonsense"], "'nonsense' is neither"),
+        (["--policies", "a=random", "a=random"], "two are named 'a'"),
+    ):
+        assert cli.main(["compare", *argv, *folder]) == 2
+        assert message in capsys.readouterr().err
+    assert cli.main(["list", *folder]) == 0
+    out = capsys.readouterr().out
+    for name in NAMES:
+        assert name in out and test_sets.get(name).sha256[:12] in out

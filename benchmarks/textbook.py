@@ -3,7 +3,7 @@
     python benchmarks/textbook.py                          200 scenes, 16 elements
     python benchmarks/textbook.py --users 2 --scenes 50    several users
 
-Every scene is solved alone in cvxpy and in one batch by the fast form, in this process, with the same seeds. Times are CPU seconds
+Every scene is solved alone in cvxpy and in one batch by the fast form, in this process, with the same seeds. Times are CPU s
 of one thread per scene. An interrupted run goes on where it stopped: `scenes.json` is written after every few scenes, the summary
 (`summary.json`, `summary.csv`, `programs.csv`) at the end, all below `--folder`.
 """
@@ -24,7 +24,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - after the number of threads
 
 POLICIES = ("ao", "separate", "information_only")
-PROGRAMS = ("transmit", "information", "reflective", "separate", "bound")
+PROGRAMS = ("transmit", "information", "reflective", "separate")
 
 
 def main() -> None:
@@ -160,14 +160,12 @@ def same_input(system: Any, known: Any, design: Any) -> dict[str, Any]:
             "information": lambda p=programs: p.covariances(scaled, user, target, sensing=False)[:0:-1],
             "reflective": lambda p=programs: p.relax(scaled, f)[1:],
             "separate": lambda p=programs: p.relax(scaled, eye, False)[1:],
-            "bound": lambda p=programs: p.bound(scaled),
         }
         if system.num_users > 1:
             del runs["information"]
         for name, run in runs.items():
             began = time.process_time()
             value, good = run()
-            good = ~good if name == "bound" else good
             found.setdefault(name, []).append((float(value[0]), bool(good[0]), time.process_time() - began))
     out: dict[str, Any] = {}
     for name, ((fast, served, fast_s), (textbook, also, textbook_s)) in found.items():

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.tools.linalg import Array, ComplexArray, herm
+from baselines.tools.solver_call import SolverCall
 
-__all__ = ["CLARABEL_CONE", "SOLVED", "ConvexProgram", "SolverCall", "forms", "inner", "nearest_psd", "solvers_for"]
+__all__ = ["CLARABEL_CONE", "SOLVED", "ConvexProgram", "forms", "inner", "nearest_psd", "solvers_for"]
 
 SOLVED = ("optimal", "optimal_inaccurate")
 CLARABEL_CONE = 12
@@ -28,35 +29,6 @@ RESCUE_CONE = 40
 """Largest complex cone that Clarabel gets where SCS has failed (some seconds)."""
 LOOSE_GAP = 1e-3
 """Relative gap up to which an SCS run that reached its last iteration counts as solved."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SolverCall:
-    """What a solver said about one program of one scene.
-
-    Attributes:
-        program: name of the program; scene: number of the scene in the batch; solver: the one that spoke last.
-        status: cvxpy's (optimal, optimal_inaccurate, infeasible, infeasible_inaccurate, ...) or solver_error.
-        accepted: solved, and our own check of the residuals passed.
-        residual: largest relative violation found by that check, nan without a solution.
-        value: optimal value in the units of the program, nan without a solution.
-        iterations: of the solver; seconds: wall time of the call with compilation.
-    """
-
-    program: str
-    scene: int
-    solver: str
-    status: str
-    accepted: bool = False
-    residual: float = np.nan
-    value: float = np.nan
-    iterations: int = 0
-    seconds: float = 0.0
-
-    @property
-    def infeasible(self) -> bool:
-        """The solver claims a certificate of infeasibility."""
-        return self.status in ("infeasible", "infeasible_inaccurate")
 
 
 @dataclass(kw_only=True)
@@ -89,7 +61,7 @@ class ConvexProgram:
             raise ValueError(f"data must name the parameters {sorted(self.parameters)}, got {sorted(data)}")
         for name, array in data.items():
             self.parameters[name].value = array
-        began = time.perf_counter()
+        began = time.process_time()
         for solver in solvers_for(self.cone):
             status, value, iterations = self._attempt(solver)
             if status in SOLVED or "infeasible" in status:
@@ -102,7 +74,7 @@ class ConvexProgram:
             status=status,
             value=value,
             iterations=iterations,
-            seconds=time.perf_counter() - began,
+            seconds=time.process_time() - began,
         )
 
     def _attempt(self, solver: str) -> tuple[str, float, int]:

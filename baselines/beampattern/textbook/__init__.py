@@ -15,10 +15,10 @@ from baselines.beampattern.textbook.reflective import solve_reflective
 from baselines.beampattern.textbook.transmit import sinr_slack, solve_transmit
 from baselines.beampattern.transmit import meet_snr
 from baselines.beampattern.units import Scaled
-from baselines.tools.convex import SolverCall
 from baselines.tools.linalg import Array, ComplexArray, herm
+from baselines.tools.solver_call import SolverCall
 
-__all__ = ["SolverCall", "Textbook"]
+__all__ = ["Textbook"]
 
 EDGE = 1e-6
 """Relative distance to the limit of the SNR below which the maximum-ratio beam is the transmit step (K = 1)."""

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.beampattern.units import Scaled, limit
-from baselines.tools.convex import SOLVED, ConvexProgram, SolverCall
+from baselines.tools.convex import SOLVED, ConvexProgram
 from baselines.tools.linalg import abs2, herm
+from baselines.tools.solver_call import SolverCall
 
 FLOOR = -1.0
 """Objective at which an infeasible scene stops (scaled units)."""

@@ -16,8 +16,9 @@ import numpy as np
 
 from baselines.beampattern.reflective import path_columns
 from baselines.beampattern.units import Scaled, limit
-from baselines.tools.convex import SOLVED, ConvexProgram, SolverCall, forms, inner, nearest_psd
+from baselines.tools.convex import SOLVED, ConvexProgram, forms, inner, nearest_psd
 from baselines.tools.linalg import ComplexArray, abs2, herm
+from baselines.tools.solver_call import SolverCall
 
 RESIDUAL = 1e-3
 """Relative violation or loss up to which V is accepted: it only feeds the randomisation, whose candidates are checked exactly."""

@@ -16,8 +16,9 @@ import cvxpy as cp
 import numpy as np
 
 from baselines.beampattern.units import Scaled, limit
-from baselines.tools.convex import SOLVED, ConvexProgram, SolverCall, forms, inner, nearest_psd
+from baselines.tools.convex import SOLVED, ConvexProgram, forms, inner, nearest_psd
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+from baselines.tools.solver_call import SolverCall
 
 RESIDUAL = 1e-4
 """Relative violation of the SINR constraints, or loss of value by the repair, up to which a solution is accepted."""

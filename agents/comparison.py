@@ -19,6 +19,7 @@ import numpy as np
 
 from agents.artefact import is_artefact, versions
 from agents.scenes import generator, resolve_scenes
+from agents.stats import Estimate, difference, probability_of_improvement
 from agents.summary import Result, summarise
 
 __all__ = ["Result", "Table", "compare", "resolve", "run_policy"]
@@ -48,6 +49,22 @@ class Table:
             if row["policy"] == name:
                 return row
         raise KeyError(f"no policy {name!r} in the table; policies: {[row['policy'] for row in self.rows]}")
+
+    def scores(self, name: str) -> np.ndarray:
+        """Penalised scores (runs, scenes) of a row, on the scenes that are not certified infeasible."""
+        self.row(name)
+        counted = np.asarray(self.bound_status) != "infeasible"
+        return np.stack([run.score[counted] for run in self.results if (run.group or run.name) == name])
+
+    def against(self, name: str, reference: str) -> dict[str, Estimate]:
+        """A row against any other one, paired: `mean` and `iqm` of the penalised score as differences, `probability` of
+        improvement, each with its interval over runs and scenes."""
+        mine, theirs = self.scores(name), self.scores(reference)
+        return {
+            "mean": difference(mine, theirs),
+            "iqm": difference(mine, theirs, iqm=True),
+            "probability": probability_of_improvement(mine, theirs),
+        }
 
     def __str__(self) -> str:
         from agents.report import text

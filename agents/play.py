@@ -22,18 +22,14 @@ def play(
     Raises:
         ValueError: an argument does not fit; the message names it.
     """
-    import ris_gym
     from agents.comparison import resolve
-    from agents.scenes import frozen_scenes
+    from agents.scenes import resolve_scenes
 
     if Path(output).suffix != ".gif":
         raise ValueError(f"output must end with .gif, got {os.fspath(output)!r}")
     if not fps > 0.0:
         raise ValueError(f"fps must be positive, got {fps}")
-    if scenes is None:
-        scene = frozen_scenes(system, "test", max(0, index) + 1).scene
-    else:
-        scene = ris_gym.load_scenes(scenes, system)[1]
+    scene = resolve_scenes(system, scenes, max(0, index) + 1).scene
     if not 0 <= index < len(scene):
         raise ValueError(f"index must be in [0, {len(scene) - 1}], got {index}")
     return write_gif(output, record(system, resolve(system, policy)[1], scene[index]), fps)

@@ -5,10 +5,10 @@ policies meet the same scenes, so a comparison resamples the scenes of both toge
 are resampled too: runs and scenes are drawn with replacement, independently of each other (crossed, or pigeonhole, bootstrap).
 Entries that are nan (scenes that a run does not serve) are left out.
 
-Intervals are percentile intervals: they exist for constant samples, where BCa does not. They are good for tens of scenes and more
-(93 to 95 %). Few runs are the limit: where the runs differ more than chance over scenes explains, 3, 5 and 10 runs give
-intervals that hold the truth in about 75, 85 and 90 % of cases (simulated in the tests); show every run beside them. Where
-runs differ only by independent noise of each entry, the crossed bootstrap is on the safe side.
+Intervals are percentile intervals: they exist for constant samples, where BCa does not. In simulations with normal scores they
+hold the truth in 92 % of cases for 20 scenes and in 95 % for 100. Few runs are the limit: where the differences between runs
+outweigh those between scenes, 3, 5 and 10 runs give intervals that hold it in 74, 84 and 89 %, so every run is shown beside them.
+Where runs differ only by independent noise of each entry, the crossed bootstrap is on the safe side.
 
 Sources: interquartile mean, bootstrap over runs, probability of improvement: Agarwal et al. 2021, arXiv 2108.13264, section 4
 (tasks are fixed there and only runs are resampled; scenes are a sample themselves). Crossed bootstrap: Owen 2007, "The
@@ -107,14 +107,20 @@ def probability_of_improvement(
     """`P(X > Y) + P(X = Y) / 2` for a random run of `first` and a random run of `second` on the same random scene.
 
     Mean over scenes s and all pairs of runs (i, j) of 1 where `X_is > Y_js`, 1/2 where they are tied (within 1e-9), else 0.
-    Arguments as in `difference`. It says how often `first` is better, not by how much.
+    Arguments as in `difference`. It says how often `first` is better, not by how much. Where every scene has the same winner, all
+    resamples agree; the interval is then the exact one (Clopper-Pearson) for none or all of so many scenes.
 
     Source: Agarwal et al. 2021, arXiv 2108.13264, section 4 (per task, averaged over tasks).
     """
     x, y = _same_scenes(first, second)
     gap = x[:, None] - y
     wins = np.where(gap > TIE, 1.0, np.where(gap < -TIE, 0.0, 0.5))
-    return _over_pairs(np.where(np.isfinite(gap), wins, np.nan), resamples, seed, confidence)
+    found = _over_pairs(np.where(np.isfinite(gap), wins, np.nan), resamples, seed, confidence)
+    if found.count and found.value in (0.0, 1.0):
+        rare = 1.0 - (0.5 - 0.5 * confidence) ** (1.0 / found.count)
+        low, high = (0.0, rare) if found.value == 0.0 else (1.0 - rare, 1.0)
+        return Estimate(found.value, low, high, found.count)
+    return found
 
 
 def _over_pairs(values: np.ndarray, resamples: int, seed: int, confidence: float) -> Estimate:

@@ -155,6 +155,16 @@ def test_a_recipe_can_be_the_reference(system: Any, scene: Any) -> None:
     wins = [np.mean(scores["new"][i] > scores["old"][j]) for i in range(3) for j in range(2)]
     assert table.row("new")["probability_of_improvement"] == pytest.approx(np.mean(wins))
     own = table.row("old")
+    found = table.against("new", "old")
+    assert (found["mean"].value, found["mean"].low) == (
+        table.row("new")["score_minus_reference"],
+        table.row("new")["score_minus_reference_low"],
+    )
+    assert found["iqm"].value == table.row("new")["score_iqm_minus_reference"]
+    assert table.against("old", "new")["probability"].value == pytest.approx(1.0 - np.mean(wins))
+    assert table.scores("new").shape == (3, 6)
+    with pytest.raises(KeyError, match="no policy 'older'"):
+        table.against("new", "older")
     assert [own[f"probability_of_improvement{end}"] for end in ("", "_low", "_high")] == [0.5, 0.5, 0.5]
     assert own["score_minus_reference"] == own["score_iqm_minus_reference"] == own["score_minus_reference_high"] == 0.0
 

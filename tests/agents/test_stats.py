@@ -75,6 +75,14 @@ def test_probability_of_improvement_is_mann_whitney_per_scene() -> None:
     assert stats.probability_of_improvement(x, y).value == pytest.approx(np.mean(per_scene))
 
 
+def test_the_same_winner_everywhere_is_not_certain() -> None:
+    scores = np.random.default_rng(0).normal(size=32)
+    exact = scipy_stats.binomtest(32, 32).proportion_ci(0.95)
+    better, worse = (stats.probability_of_improvement(scores + step, scores) for step in (1.0, -1.0))
+    assert (better.value, better.low, better.high) == pytest.approx((1.0, exact.low, 1.0))
+    assert (worse.value, worse.low, worse.high) == pytest.approx((0.0, 0.0, 1.0 - exact.low))
+
+
 def test_rounding_is_a_tie() -> None:
     scores = np.random.default_rng(0).normal(size=20)
     found = stats.probability_of_improvement(scores * (1.0 + 1e-15), scores)

@@ -120,6 +120,15 @@ def test_compare_takes_names() -> None:
         agents.compare(system, ["random"], scenes="beampattern/test-v1", bound=False, single=0)
 
 
+def test_play_takes_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("agents.play.record", lambda system, policy, scene: seen.append(scene) or [np.zeros((4, 4, 3), np.uint8)])
+    play = ["play", "--policy", "random", "--index", "1", "--output", str(tmp_path / "a.gif")]
+    assert cli.main([*play, "--scenes", "beampattern/validation-v1"]) == 0
+    wanted = scenes.named_scenes("beampattern/validation-v1", 2).scene[1]
+    np.testing.assert_array_equal(seen[0].bs_ris, wanted.bs_ris)
+
+
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ["--folder", str(tmp_path)]
     argv = ["compare", "--scenes", "beampattern/sectors-test-v1", "--policies", "a=random,random", "--count", "3"]

@@ -61,7 +61,7 @@ class Play:
     policy: str = "ao"
     """A baseline or the folder of an agent."""
     scenes: str | None = None
-    """An npz file of channels; None: the frozen test set."""
+    """A declared set or an npz file of channels; None: frozen test scenes."""
     index: int = 0
     """Which scene."""
     output: str = "runs/play.gif"

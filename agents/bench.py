@@ -1,4 +1,4 @@
-"""`ris-gym bench`: steps per CPU second of every registered environment, and where the time goes.
+"""`ris-gym bench`: steps per CPU second of every registered environment, where the time goes, and what the fast solvers save.
 
 One thread; per configuration the best of several medians of CPU seconds (`time.process_time`), which other jobs on the machine
 disturb least. *Static*: an endless refinement episode on one set of scenes. *Fresh*: one-shot episodes, so that every step
@@ -19,14 +19,19 @@ from typing import Any
 import numpy as np
 
 from agents.files import write_csv, write_json
+from agents.solver_times import solver_times
 
 __all__ = ["bench", "count_normals", "measure", "row"]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def bench(batches: Sequence[int], sizes: Sequence[str], repeats: int, seconds: float, folder: str) -> list[dict[str, Any]]:
+def bench(
+    batches: Sequence[int], sizes: Sequence[str], repeats: int, seconds: float, folder: str, solvers: bool = False
+) -> list[dict[str, Any]]:
     """Measure all registered environments, print the table, and write `bench.csv` and `bench.json` into `folder`.
+
+    `solvers`: then time the fast form of the baselines against the textbook form (`solvers.csv`, `solvers.json`).
 
     Raises:
         ValueError: an argument does not fit; the message names it.
@@ -52,6 +57,8 @@ def bench(batches: Sequence[int], sizes: Sequence[str], repeats: int, seconds: f
     write_csv(Path(folder) / "bench.csv", rows)
     path = write_json(Path(folder) / "bench.json", {"rows": rows, "versions": versions(), "threads": 1, "clock": "CPU seconds"})
     print(f"{path.with_suffix('.csv')}\n{path}")
+    if solvers:
+        solver_times(elements=32, scenes=8, batch=256, folder=folder)
     return rows
 
 

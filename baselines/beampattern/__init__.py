@@ -14,7 +14,7 @@ from baselines.registry import register, register_bound
 
 
 def _bound(system: Any, scene: Any, solver: str = "fast") -> Bound:
-    """Bound 8.3; `solver`: `fast` (dual interior-point method, batched) or `cvxpy`. ValueError: another name."""
+    """Bound 8.3; `solver` as of the policies: `fast` (batched), `cvxpy`, `clarabel` or `scs`. ValueError: another name."""
     value, status = joint_bound(system, scene, program=make_programs(solver).bound)
     return Bound(value=value, status=status, scope="scene")
 

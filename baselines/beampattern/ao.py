@@ -36,7 +36,8 @@ class AlternatingOptimisation(BeampatternPolicy):
         keep_incumbent: accept only what is not worse (False: the paper's plain statement; then the history may fall).
         information_only: beams without sensing signal (R_0 = 0), K = 1.
         solver: form of the semidefinite programs: `fast` (our dual interior-point method, batched) or `cvxpy` (as the paper
-            states them, scene by scene). After `solve`, `programs.calls` holds what cvxpy's solvers reported.
+            states them, scene by scene; `clarabel` and `scs` name the solver, whatever the size). After `solve`,
+            `programs.calls` holds one report per call of a solver.
     """
 
     name: str = "ao"

@@ -13,7 +13,7 @@ from baselines.beampattern.units import Scaled
 from baselines.tools.linalg import Array, ComplexArray
 from baselines.tools.solver_call import SolverCall
 
-SOLVERS = ("fast", "cvxpy")
+SOLVERS = ("fast", "cvxpy", "clarabel", "scs")
 
 
 class Programs(Protocol):
@@ -74,7 +74,7 @@ class Fast:
 
 
 def make_programs(solver: str) -> Programs:
-    """The form named `solver`; cvxpy is imported on first use.
+    """The form named `solver`: `fast`, or `cvxpy` (`clarabel`, `scs`: with that solver whatever the size), imported on first use.
 
     Raises:
         ValueError: unknown name.
@@ -85,4 +85,4 @@ def make_programs(solver: str) -> Programs:
         return Fast()
     from baselines.beampattern.textbook import Textbook
 
-    return Textbook()
+    return Textbook(None if solver == "cvxpy" else (solver.upper(),))

@@ -51,8 +51,12 @@ class ConvexProgram:
     tolerance: float = 1e-5
     solves: int = field(default=0, init=False)
 
-    def solve(self, scene: int, **data: NDArray) -> SolverCall:
+    def solve(self, scene: int, solvers: tuple[str, ...] | None = None, **data: NDArray) -> SolverCall:
         """Fill in the parameters and solve; never raises on finite data. The variables hold the solution (or None).
+
+        Args:
+            scene: number for the report; solvers: asked in this order, None: as `solvers_for` the cone says.
+            **data: the parameters.
 
         Raises:
             ValueError: a name that is no parameter, one is missing, or a shape does not fit.
@@ -62,7 +66,7 @@ class ConvexProgram:
         for name, array in data.items():
             self.parameters[name].value = array
         began = time.process_time()
-        for solver in solvers_for(self.cone):
+        for solver in solvers or solvers_for(self.cone):
             status, value, iterations = self._attempt(solver)
             if status in SOLVED or "infeasible" in status:
                 break

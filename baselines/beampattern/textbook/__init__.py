@@ -29,9 +29,11 @@ class Textbook:
     """The semidefinite programs, scene by scene.
 
     Attributes:
+        solvers: asked in this order whatever the size, None: Clarabel for small cones, SCS above.
         calls: one report per program solved, in order.
     """
 
+    solvers: tuple[str, ...] | None = None
     calls: list[SolverCall] = field(default_factory=list)
 
     def covariances(
@@ -47,7 +49,7 @@ class Textbook:
         reach = 1.0 + sinr_slack(user) if users == 1 else np.full(count, np.nan)
         for i in range(count):
             if abs(reach[i] - 1.0) >= EDGE or users > 1:
-                solution, value[i], call = solve_transmit(scaled, i, user[i], target[i], sensing)
+                solution, value[i], call = solve_transmit(scaled, i, user[i], target[i], sensing, self.solvers)
                 self.calls.append(call)
                 if solution is not None:
                     x[i], feasible[i] = solution, True
@@ -63,7 +65,7 @@ class Textbook:
         count, size = len(scaled), scaled.bs_ris.shape[1] + users
         x, value, good = np.tile(np.eye(size, dtype=complex), (count, 1, 1)), np.full(count, np.inf), np.zeros(count, bool)
         for i in range(count):
-            solution, value[i], call = solve_reflective(scaled, i, f[i], users)
+            solution, value[i], call = solve_reflective(scaled, i, f[i], users, self.solvers)
             self.calls.append(call)
             if solution is not None:
                 x[i], good[i] = solution, True
@@ -73,6 +75,6 @@ class Textbook:
         """Certified upper bounds of the gain in scaled units (B,), inf where none was found; proofs of infeasibility (B,)."""
         value = np.empty(len(scaled))
         for i in range(len(scaled)):
-            value[i], call = solve_bound(scaled, i)
+            value[i], call = solve_bound(scaled, i, self.solvers)
             self.calls.append(call)
         return value, value < 0.0

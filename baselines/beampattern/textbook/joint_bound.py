@@ -67,7 +67,7 @@ def bound_program(elements: int, antennas: int, angles: int, users: int) -> Boun
     return BoundProgram(program=program, y=y, p=p, targets=targets, users=weights)
 
 
-def solve_bound(scaled: Scaled, row: int) -> tuple[float, SolverCall]:
+def solve_bound(scaled: Scaled, row: int, solvers: tuple[str, ...] | None = None) -> tuple[float, SolverCall]:
     """Certified upper bound of the gain of one scene in scaled units (inf: none found, negative: infeasible), the report.
 
     The multipliers are made nonnegative, and y and p raised together until S is positive semidefinite: p is in units of
@@ -85,7 +85,7 @@ def solve_bound(scaled: Scaled, row: int) -> tuple[float, SolverCall]:
     data = {"channel": _outer(g.conj()), "steering": _outer(a), "user": _outer(h)}
     values = {f"{name}_real": matrix.real for name, matrix in data.items()}
     values |= {f"{name}_imag": matrix.imag for name, matrix in data.items()}
-    call = built.program.solve(int(scaled.index[row]), **values, price=np.array(price), noise=1.0 / ease**2)
+    call = built.program.solve(int(scaled.index[row]), solvers, **values, price=np.array(price), noise=1.0 / ease**2)
     if call.status not in SOLVED:
         return np.inf, call
     y, p, targets, mu = (np.asarray(x.value, dtype=float) for x in (built.y, built.p, built.targets, built.users))

@@ -53,13 +53,15 @@ def reflective_program(elements: int, angles: int, users: int) -> ReflectiveProg
     return ReflectiveProgram(program=program, v=v)
 
 
-def solve_reflective(scaled: Scaled, row: int, f: ComplexArray, users: bool) -> tuple[ComplexArray | None, float, SolverCall]:
+def solve_reflective(
+    scaled: Scaled, row: int, f: ComplexArray, users: bool, solvers: tuple[str, ...] | None = None
+) -> tuple[ComplexArray | None, float, SolverCall]:
     """One scene.
 
     Args:
         scaled: scenes; row: which of them.
         f: (M, S) beams, the first K of them the users'.
-        users: with the SINR constraints (else (P4) with R = F F^H).
+        users: with the SINR constraints (else (P4) with R = F F^H); solvers: see `ConvexProgram.solve`.
 
     Returns:
         V (n, n), positive semidefinite with unit diagonal (None unless accepted), the optimal value as a gain, the report.
@@ -79,7 +81,7 @@ def solve_reflective(scaled: Scaled, row: int, f: ComplexArray, users: bool) -> 
         ease = limit(own)
         t = np.einsum("nks,ks,mks->knm", user, sign / ease[:, None] ** 2, user.conj())
         values |= {"sinr": forms(_hermitian(t)), "noise": 1.0 / ease**2}
-    call = built.program.solve(int(scaled.index[row]), **values)
+    call = built.program.solve(int(scaled.index[row]), solvers, **values)
     if call.status not in SOLVED:
         return None, np.inf, call
     x = nearest_psd(np.asarray(built.v.value))

@@ -64,7 +64,7 @@ def transmit_program(antennas: int, angles: int, users: int, sensing: bool, leak
 
 
 def solve_transmit(
-    scaled: Scaled, row: int, user: ComplexArray, target: ComplexArray, sensing: bool
+    scaled: Scaled, row: int, user: ComplexArray, target: ComplexArray, sensing: bool, solvers: tuple[str, ...] | None = None
 ) -> tuple[ComplexArray | None, float, SolverCall]:
     """One scene.
 
@@ -72,7 +72,7 @@ def solve_transmit(
         scaled: scenes (thresholds and whether the sensing signal is cancelled); row: which of them.
         user: (K, M) rows h_k^H.
         target: (L, M) rows g_l^H.
-        sensing: with R_0.
+        sensing: with R_0; solvers: see `ConvexProgram.solve`.
 
     Returns:
         Covariances R_0 (if any), W_1, .., W_K (J, M, M), positive semidefinite and of trace 1 together (None unless
@@ -87,7 +87,7 @@ def solve_transmit(
     values = {"gains": forms(_outer(target / np.sqrt(unit))), "signal": signal, "noise": 1.0 / ease**2}
     if "interference" in built.program.parameters:
         values["interference"] = scaled.threshold[:, None] * signal
-    call = built.program.solve(int(scaled.index[row]), **values)
+    call = built.program.solve(int(scaled.index[row]), solvers, **values)
     if call.status not in SOLVED:
         return None, np.inf, call
     x = nearest_psd(np.stack([np.asarray(block.value) for block in built.covariances]))

@@ -81,6 +81,8 @@ class Bench:
     """Best of this many medians."""
     seconds: float = 0.3
     """CPU seconds per median."""
+    solvers: bool = True
+    """Also the fast form of the baselines against cvxpy (about half a minute)."""
     folder: str = "runs"
 
 
@@ -277,7 +279,7 @@ def _bench(argv: list[str]) -> None:
     from agents.bench import bench
 
     config = _parse(argv, Bench, "bench")
-    bench(config.batches, config.sizes, config.repeats, config.seconds, config.folder)
+    bench(config.batches, config.sizes, config.repeats, config.seconds, config.folder, config.solvers)
 
 
 if __name__ == "__main__":

@@ -247,6 +247,8 @@ def _recipes(policies: Sequence[str]) -> Any:
 
 
 def _reproduce(argv: list[str]) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # before numpy is imported: many small matrices gain nothing from threads
     from agents.figures.answers import update_page
     from agents.progress import Bars
     from agents.reproduce import Reproduce, configuration, figures, read_overrides, reproduce, select

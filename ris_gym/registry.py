@@ -20,6 +20,7 @@ class Paper:
     vector_env: str
     baselines: str
     picture: str
+    figures: str
 
 
 PAPERS: dict[str, Paper] = {}
@@ -33,6 +34,7 @@ def register(
     env: str | None = None,
     baselines: str | None = None,
     picture: str | None = None,
+    figures: str | None = None,
     version: int = 0,
 ) -> Paper:
     """Register a paper: its system, its environment `ris_gym/<title>-v<version>` and its baselines.
@@ -43,6 +45,7 @@ def register(
         env: module of the classes `<title>Env` and `<title>VectorEnv` (default `ris_gym.envs.<name>`).
         baselines: module that registers the policies (default `baselines.<name>`).
         picture: module of the function `draw` (default `ris_gym.envs.pictures.<name>`; without it a plain picture is drawn).
+        figures: module of the tuple `FIGURES` for `ris-gym reproduce` (default `agents.figures.<name>`; may be absent).
 
     Raises:
         ValueError: the name is taken.
@@ -58,6 +61,7 @@ def register(
         vector_env=f"{env_module}:{title}VectorEnv",
         baselines=baselines or f"baselines.{name}",
         picture=f"{picture or f'ris_gym.envs.pictures.{name}'}:draw",
+        figures=f"{figures or f'agents.figures.{name}'}:FIGURES",
     )
     PAPERS[name] = paper
     gymnasium.register(paper.id, entry_point=paper.env, vector_entry_point=paper.vector_env)

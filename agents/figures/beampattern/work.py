@@ -1,0 +1,79 @@
+"""Units of work of the `beampattern` figures: pure functions of JSON-able arguments.
+
+All curves of a panel meet the same scenes (the sampler does not depend on the threshold) and the same random numbers: scene i
+has its own seed, drawn from a stream that depends on `seed` alone. So `ao` starts from the very surface of `separate`, curves over
+the threshold are smooth, and neither chunks nor their order matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import baselines
+import ris_gym
+from agents.scenes import frozen_scenes, generator
+
+__all__ = ["bound", "solve"]
+
+
+def chunk_of(
+    system: Mapping[str, Any], count: int, seed: int, first: int, stop: int
+) -> tuple[Any, Any, np.random.Generator, Any]:
+    """System, scenes first..stop-1 of `count`, the policies' generator at scene `first`, and the hash of all scenes."""
+    model = ris_gym.systems.from_dict(system)
+    frozen = frozen_scenes(model, "test", count, seed=seed)
+    rng = generator("policy", seed)
+    rng.integers(0, 2**63, size=first)  # a policy draws one such number per scene
+    return model, frozen.scene[np.arange(first, stop)], rng, np.array(frozen.sha256)
+
+
+def solve(
+    system: Mapping[str, Any],
+    policy: str,
+    options: Mapping[str, Any],
+    count: int,
+    seed: int,
+    first: int,
+    stop: int,
+    history: bool = False,
+    endless: bool = False,
+    grid: int = 0,
+) -> dict[str, np.ndarray]:
+    """Designs of one policy for scenes first..stop-1.
+
+    Args:
+        system: `to_dict` of the system; policy, options: of `baselines.make`; count, seed: of the frozen scenes.
+        history: also the gain after each round; endless: `ao` without its stopping rule, until its rounds are over.
+        grid: also the beampattern at that many angles in -90..90 degrees.
+
+    Returns:
+        `objective` dBm (n,), `feasible` (n,), `margin` dB (n,), `worst_gain` and, on demand, `history` (rounds + 1, n) dBm,
+        `pattern` (n, grid) dBm; `scenes`: hash of all scenes.
+    """
+    model, scene, rng, digest = chunk_of(system, count, seed, first, stop)
+    solver: Any = baselines.make(policy, model, **options)
+    if endless:
+        solver.tolerance = -np.inf
+    solution = solver.solve(model.known(scene), rng)
+    metrics: Any = model.evaluate(scene, solution.design)
+    out = {
+        "scenes": digest,
+        "objective": np.asarray(metrics.objective),
+        "feasible": np.asarray(metrics.feasible),
+        "margin": np.asarray(metrics.margins["sinr"]).min(axis=1),
+    }
+    if history:
+        out["history"] = solution.history
+    if grid:
+        out["pattern"] = model.beampattern_dbm(scene, solution.design, np.linspace(-90.0, 90.0, grid))  # type: ignore[attr-defined]
+    return out
+
+
+def bound(system: Mapping[str, Any], count: int, seed: int, first: int, stop: int) -> dict[str, np.ndarray]:
+    """The certified bound: `objective` dBm (n,), `feasible` (n,) False where certified infeasible; `scenes` as in `solve`."""
+    model, scene, _, digest = chunk_of(system, count, seed, first, stop)
+    found = baselines.bound(model, scene)
+    return {"scenes": digest, "objective": np.asarray(found.value), "feasible": np.asarray(found.status != "infeasible")}

@@ -24,6 +24,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - after the number of threads
 
 POLICIES = ("ao", "separate", "information_only")
+SEEDS = 5
+"""Runs of the fast form with other random numbers: what randomisation alone changes."""
 PROGRAMS = ("transmit", "information", "reflective", "separate")
 
 
@@ -75,7 +77,7 @@ def main() -> None:
 
 
 def run_fast(system: Any, scene: Any, policies: tuple[str, ...]) -> dict[str, Any]:
-    """The fast forms on all scenes at once: answers, and CPU seconds per scene."""
+    """The fast forms on all scenes at once: answers, CPU seconds per scene, and the objectives (SEEDS, B) of more seeds."""
     import baselines
 
     known, out = system.known(scene), {}
@@ -84,6 +86,9 @@ def run_fast(system: Any, scene: Any, policies: tuple[str, ...]) -> dict[str, An
         began = time.process_time()
         solution = baselines.make(name, system).solve(known, np.random.default_rng(1))
         out[name] = {"solution": solution, "seconds": (time.process_time() - began) / len(scene)}
+        others = [baselines.make(name, system).solve(known, np.random.default_rng(seed)) for seed in range(2, 1 + SEEDS)]
+        out[name]["objective"] = np.array([solution.objective, *(other.objective for other in others)])
+        out[name]["feasible"] = np.array([solution.feasible, *(other.feasible for other in others)])
     began = time.process_time()
     bound = baselines.bound(system, scene)
     out["bound"] = {"solution": bound, "seconds": (time.process_time() - began) / len(scene)}
@@ -174,6 +179,24 @@ def same_input(system: Any, known: Any, design: Any) -> dict[str, Any]:
     return out
 
 
+def over_seeds(fast: dict[str, Any], part: list[dict[str, Any]]) -> dict[str, float]:
+    """cvxpy minus the mean over the seeds of the fast form, and how much the fast mean itself varies from seed to seed."""
+    from agents.stats import paired_difference
+
+    served = fast["feasible"].all(0) & np.array([p["cvxpy_feasible"] for p in part])
+    values = fast["objective"][:, served]
+    difference = paired_difference(np.array([p["cvxpy_dbm"] for p in part])[served], values.mean(0))
+    means = values.mean(1)
+    return {
+        "all_serve": int(served.sum()),
+        "mean_difference_to_seeds_db": difference.value,
+        "low_seeds": difference.low,
+        "high_seeds": difference.high,
+        "lowest_fast_mean_dbm": float(means.min()),
+        "highest_fast_mean_dbm": float(means.max()),
+    }
+
+
 def summarise(folder: Path, setting: Any, rows: list[dict[str, Any]], fast: dict[str, Any], policies: tuple[str, ...]) -> None:
     """Print and write the summary."""
     from agents.artefact import versions
@@ -202,6 +225,7 @@ def summarise(folder: Path, setting: Any, rows: list[dict[str, Any]], fast: dict
                 "low": difference.low,
                 "high": difference.high,
                 "largest_difference_db": np.abs(pairs[:, 0] - pairs[:, 1]).max(initial=0.0),
+                **(over_seeds(fast[name], part) if name != "bound" else {}),
                 "cvxpy_ms": 1e3 * seconds,
                 "fast_ms": 1e3 * fast[name]["seconds"],
                 "time_ratio": seconds / fast[name]["seconds"],

@@ -106,6 +106,24 @@ def test_a_failing_program_keeps_the_incumbent(broken, monkeypatch):
         np.testing.assert_allclose(solution.objective, separate.objective, atol=1e-9)
 
 
+def test_the_exact_repair_mends_what_a_solver_leaves_short():
+    """A transmit step solved for a threshold 0.002 dB too low: the repair meets the true one and costs next to nothing."""
+    fields = {"num_antennas": 4, "num_elements": 8}
+    lower, system = (systems.make("beampattern", sinr_threshold_db=level, **fields) for level in (18.0, 18.002))
+    scene = lower.sample(np.random.default_rng(5), batch=8)
+    possible = baselines.make("separate", system, solver="cvxpy").solve(scene, np.random.default_rng(0)).feasible
+    scene = scene[np.flatnonzero(possible)]
+    solution = baselines.make("separate", lower, solver="cvxpy").solve(scene, np.random.default_rng(0))
+    before, repaired = system.evaluate(scene, solution.design), system.repair(scene, solution.design)
+    after = system.evaluate(scene, repaired)
+    short = ~np.asarray(before.feasible)
+    assert short.any() and (after.margins["sinr"] >= -1e-6).all()
+    assert (np.abs(after.objective - before.objective) < 0.05).all()
+    assert (after.objective <= baselines.bound(system, scene, solver="cvxpy").value + 1e-3).all()
+    again = system.evaluate(scene, system.repair(scene, repaired))
+    np.testing.assert_allclose(again.objective, after.objective, atol=1e-6)
+
+
 def test_bad_solvers_are_named():
     one, two = build("five")[0], build("users")[0]
     for name in ("ao", "separate"):

@@ -1,9 +1,9 @@
 """`ris-gym reproduce`: the figures of the papers as CSV, JSON and PNG, resumable at every finished unit of work.
 
-    <folder>/<figure>/<configuration>/units/*.npz      finished units, each written in one piece
-    <folder>/<figure>/<configuration>/<figure>.csv     the points: mean, 95 % interval, count
-    <folder>/<figure>/<configuration>/<figure>.json    configuration, versions, hashes of scenes, the paper's statements answered
-    <folder>/<figure>/<configuration>/<figure>.png     the picture
+<folder>/<figure>/<configuration>/units/*.npz      finished units, each written in one piece
+<folder>/<figure>/<configuration>/<figure>.csv     the points: mean, 95 % interval, count
+<folder>/<figure>/<configuration>/<figure>.json    configuration, versions, hashes of scenes, the paper's statements answered
+<folder>/<figure>/<configuration>/<figure>.png     the picture
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def reproduce(
     units = figure.units(config)
     if len({unit.key for unit in units}) < len(units):
         raise ValueError(f"{figure.name}: units must have different keys")
-    store = Store(run.folder / "units", f"{figure.name}/{label}", source_digest(figure.paper), stale)
+    siblings = [path for path in sorted((Path(folder) / figure.name).glob("*/units")) if path.parent != run.folder]
+    store = Store(run.folder / "units", f"{source_digest(figure.paper)}-{figure.revision}", stale, siblings)
     with run.lock():
         store.sweep()
         write_json(run.folder / "config.json", config)
@@ -168,6 +169,7 @@ def _write(
 ) -> list[Path]:
     import numpy as np
     import scipy
+    from PIL import Image
 
     import ris_gym
 
@@ -192,6 +194,9 @@ def _write(
         left.unlink(missing_ok=True)
     buffer = io.BytesIO()
     figure.draw(config, result).savefig(buffer, format="png", dpi=100)
+    picture = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    picture.save(small, format="png", optimize=True)
     return [
         write_csv(folder / f"{figure.name}.csv", result.rows),
         write_json(folder / f"{figure.name}.json", facts),

@@ -118,11 +118,12 @@ def _cell(value: Mapping[str, Any]) -> str:
     if value["value"] is None:
         return "-"
     scale, unit = (100.0, " %") if value["unit"] == "%" else (1.0, f" {value['unit']}" if value["unit"] else "")
-    digits = value["digits"]
-    text = f"{scale * value['value']:.{digits}f}"
-    if value.get("low") is not None:
-        text += f" [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
-    return f"{text}{unit}"
+
+    def text(name: str) -> str:
+        return f"{round(scale * value[name], value['digits']) + 0.0:.{value['digits']}f}"  # + 0.0: no negative zeros
+
+    interval = f" [{text('low')}, {text('high')}]" if value.get("low") is not None else ""
+    return f"{text('value')}{interval}{unit}"
 
 
 def _count(item: Mapping[str, Any]) -> str:

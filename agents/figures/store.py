@@ -7,14 +7,14 @@ import json
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from agents.figures.base import Unit
-from agents.files import jsonable, write_npz
+from agents.files import jsonable, write_bytes, write_npz
 
 __all__ = ["Store", "source_digest"]
 
@@ -25,14 +25,14 @@ class Store:
     """Finished units of one configuration in a folder, one npz each.
 
     Args:
-        folder: where the files are; label: identifies figure and configuration; source: digest of the code; stale: `use`
-            also takes units that other code computed, `recompute` does not.
+        folder: where the files are; siblings: folders of other configurations, whose units of equal arguments are taken over;
+            source: digest of the code; stale: `use` also takes units that other code computed, `recompute` does not.
     """
 
-    def __init__(self, folder: Path, label: str, source: str, stale: str = "recompute") -> None:
+    def __init__(self, folder: Path, source: str, stale: str = "recompute", siblings: Sequence[Path] = ()) -> None:
         if stale not in ("recompute", "use"):
             raise ValueError(f"stale must be 'recompute' or 'use', got {stale!r}")
-        self.folder, self._label, self._source, self._stale = folder, label, source, stale
+        self.folder, self._source, self._stale, self._siblings = folder, source, stale, siblings
         self.sources: set[str] = set()
         self.seconds = 0.0
         self._outdated = 0
@@ -55,37 +55,54 @@ class Store:
 
     def load(self, unit: Unit) -> dict[str, np.ndarray] | None:
         """The arrays of a finished unit; None if there are none that can be used (a damaged file: with a warning)."""
-        path = self.path(unit)
+        own = self.path(unit)
+        arrays = self._read(own, unit)
+        for folder in self._siblings:
+            if arrays is not None:
+                break
+            other = folder / own.name
+            arrays = self._read(other, unit, quiet=True)
+            if arrays is not None:
+                write_bytes(own, other.read_bytes())
+        return arrays
+
+    def _read(self, path: Path, unit: Unit, quiet: bool = False) -> dict[str, np.ndarray] | None:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             meta = json.loads(str(arrays.pop(META)))
+            seconds, source = float(meta["seconds"]), str(meta["source"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            warnings.warn(f"unit {path} cannot be read ({error}); it is computed again", RuntimeWarning, stacklevel=2)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if not quiet:
+                self._warn(f"unit {path} cannot be read ({error}); it is computed again")
             return None
         identity = self._identity(unit)
         if {name: meta.get(name) for name in identity} != identity:
-            warnings.warn(f"unit {path} belongs to another configuration; it is computed again", RuntimeWarning, stacklevel=2)
+            if not quiet:
+                self._warn(f"unit {path} belongs to another configuration; it is computed again")
             return None
-        if meta["source"] != self._source:
-            self._outdated += 1
+        if source != self._source:
+            self._outdated += not quiet
             if self._stale == "recompute":
                 return None
-        self.sources.add(str(meta["source"]))
-        self.seconds += float(meta["seconds"])
+        self.sources.add(source)
+        self.seconds += seconds
         return arrays
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def warn_outdated(self) -> None:
         """One warning if units of other code were met."""
         if self._outdated:
             what = "used (stale='use')" if self._stale == "use" else "computed again; --stale use would take them"
-            warnings.warn(f"{self._outdated} units in {self.folder} came from other code: {what}", RuntimeWarning, stacklevel=2)
+            self._warn(f"{self._outdated} units in {self.folder} came from other code: {what}")
             self._outdated = 0
 
     def _identity(self, unit: Unit) -> dict[str, Any]:
-        return {"label": self._label, "key": unit.key, "function": unit.function, "arguments": jsonable(unit.arguments)}
+        return {"key": unit.key, "function": unit.function, "arguments": jsonable(unit.arguments)}
 
 
 def source_digest(paper: str) -> str:

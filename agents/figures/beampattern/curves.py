@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,15 +101,13 @@ def curve_units(
     """The units of one curve at one threshold, keys `<panel>_<threshold>_<curve><suffix>_<first scene>`."""
     curve = CURVES[name]
     scenes = panel.scenes if scenes is None else min(scenes, panel.scenes)
-    common: dict[str, Any] = {"count": panel.scenes, "seed": config["seed"]}
-    common["system"] = panel.system(config, threshold_db, **curve.system).to_dict()
+    system = panel.system(config, threshold_db, **curve.system).to_dict()
+    common: dict[str, Any] = {"system": system, "seed": config["seed"]}
     if curve.policy != BOUND:
         chosen = {**curve.options, **(options or {})}
         if "init" in chosen or curve.policy == "separate":
             chosen = {"randomisations": config["randomisations"], **chosen}
         common |= {"policy": curve.policy, "options": chosen, **more}
-    # the random designs draw more than one number per scene: one unit, so that they too do not depend on the chunk
-    size = scenes if curve.policy == "random" else config["chunk"]
     return [
         Unit(
             key=f"{panel.name}_{threshold_db:g}_{name}{suffix}_{first}",
@@ -116,7 +115,7 @@ def curve_units(
             arguments={**common, "first": first, "stop": stop},
             size=stop - first,
         )
-        for first, stop in chunks(scenes, size)
+        for first, stop in chunks(scenes, config["chunk"])
     ]
 
 
@@ -135,18 +134,26 @@ def gather(
     return out
 
 
-def scene_facts(results: Mapping[str, Mapping[str, np.ndarray]], panels: Sequence[Panel]) -> dict[str, Any]:
-    """Number and hash of the scenes of each panel.
+def scene_facts(results: Mapping[str, Mapping[str, np.ndarray]], groups: Mapping[str, int]) -> dict[str, Any]:
+    """Number and hash of the scenes of each group of units, whose keys begin with `<group>_` and end with `_<first scene>`.
+
+    Args:
+        groups: name -> number of scenes.
 
     Raises:
-        RuntimeError: two units of a panel met different scenes.
+        RuntimeError: two units of a group met different scenes.
     """
     facts = {}
-    for panel in panels:
-        found = {str(value["scenes"]) for key, value in results.items() if key.startswith(f"{panel.name}_")}
-        if len(found) != 1:
-            raise RuntimeError(f"the curves of panel {panel.name} met different scenes: {sorted(found)}")
-        facts[panel.name] = {"count": panel.scenes, "sha256": found.pop()}
+    for group, count in groups.items():
+        found: dict[tuple[int, int], set[str]] = {}
+        for key, value in results.items():
+            if key.startswith(f"{group}_"):
+                chunk = (int(key.rpartition("_")[2]), len(value["feasible"]))
+                found.setdefault(chunk, set()).add(str(value["scenes"]))
+        if any(len(hashes) != 1 for hashes in found.values()):
+            raise RuntimeError(f"the curves of {group} met different scenes")
+        text = "".join(found[chunk].pop() for chunk in sorted(found))
+        facts[group] = {"count": count, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     return facts
 
 

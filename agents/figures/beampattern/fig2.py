@@ -20,7 +20,7 @@ FALL_DB = 0.01
 
 def configure(quick: bool) -> dict[str, Any]:
     """Panels with their threshold, rounds on the axis, scenes of the runs without the rule (`free_scenes`)."""
-    sizes = (("five", 32, 22.0, 100, 100), ("five", 64, 28.0, 100, 50), ("sectors", 32, 22.0, 100, 50))
+    sizes = (("five", 32, 22.0, 100, 100), ("five", 64, 28.0, 100, 25), ("sectors", 32, 22.0, 100, 25))
     panels = [
         {"preset": preset, "num_elements": n, "threshold_db": threshold, "scenes": scenes, "free_scenes": free}
         for preset, n, threshold, scenes, free in sizes
@@ -128,14 +128,20 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
                 for i in range(len(path)):
                     facts = {"panel": panel.name, "curve": name, "round": i, "quantity": "gain_dbm"}
                     rows.append({**facts, **point(path[i]), **_quartiles(path[i])})
-                cases["monotone"].append(_monotone({**where, "draws": draws}, path))
+                kept = level_of(shown[AO[start]], served, mask)
+                cases["monotone"].append(_monotone({**where, "draws": draws}, path, kept))
         for name in ("joint", BOUND):
             shown[name] = curve[name]["objective"][served]
             for i in (0, config["rounds"]):
                 facts = {"panel": panel.name, "curve": name, "round": i, "quantity": "gain_dbm"}
                 rows.append({**facts, **point(shown[name]), **_quartiles(shown[name])})
         drawing[panel.name] = shown
-    return Result(rows=rows, answers=_questions(cases), facts={"scenes": scene_facts(results, panels)}, drawing=drawing)
+    return Result(
+        rows=rows,
+        answers=_questions(cases),
+        facts={"scenes": scene_facts(results, {panel.name: panel.scenes for panel in panels})},
+        drawing=drawing,
+    )
 
 
 def _quartiles(values: np.ndarray) -> dict[str, float]:
@@ -170,7 +176,14 @@ def _below(where: Mapping[str, Any], ao: Mapping[str, np.ndarray], curve: Mappin
     return answers.case(where, near, joint_minus_ao=answers.number(to_joint), bound_minus_ao=answers.number(to_bound))
 
 
-def _monotone(where: Mapping[str, Any], path: np.ndarray) -> dict[str, Any]:
+def level_of(shown: np.ndarray, served: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Last gain (m,) of the served scenes (rounds + 1, sum(served)) at the scenes of `mask`, which covers the first of them."""
+    last = np.full(len(served), np.nan)
+    last[served] = shown[-1]
+    return last[: len(mask)][mask]
+
+
+def _monotone(where: Mapping[str, Any], path: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     step = np.diff(path, axis=0)
     falls = answers.share((step < -FALL_DB).any(0))
     verdict = answers.YES if falls.count and falls.high < 0.05 else answers.NO if falls.value > 0.05 else answers.UNDECIDED
@@ -178,8 +191,9 @@ def _monotone(where: Mapping[str, Any], path: np.ndarray) -> dict[str, Any]:
         where,
         verdict,
         scenes_with_a_fall=answers.number(falls, "%", 0),
-        first_round=answers.number(estimate(step[0]) if len(step) else estimate(np.array([]))),
-        after_all_rounds=answers.number(estimate(path[-1] - path[0])),
+        change_in_the_first_round=answers.number(estimate(step[0]) if len(step) else estimate(np.array([]))),
+        change_in_the_last_round=answers.number(estimate(step[-1]) if len(step) else estimate(np.array([]))),
+        **{"last round against ao with the rule": answers.number(estimate(path[-1] - kept))},
     )
 
 

@@ -76,10 +76,15 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
                 cases["beams"].append(answers.case(where, answers.above(contrast, 3.0), **numbers))
         for start in STARTS:
             for other in (INFORMATION[start], "separate"):
-                where = {"preset": panel.preset, "start": start, "ao against": other.partition("-")[0]}
+                where = {"preset": panel.preset, "start": start, "benchmark": other.partition("-")[0]}
                 cases["worst"].append(_worst(where, curve[AO[start]], curve[other]))
         drawing[panel.name] = shown
-    return Result(rows=rows, answers=_questions(cases), facts={"scenes": scene_facts(results, panels)}, drawing=drawing)
+    return Result(
+        rows=rows,
+        answers=_questions(cases),
+        facts={"scenes": scene_facts(results, {panel.name: panel.scenes for panel in panels})},
+        drawing=drawing,
+    )
 
 
 def _worst(where: Mapping[str, Any], ao: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> dict[str, Any]:

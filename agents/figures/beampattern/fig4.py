@@ -27,9 +27,11 @@ from agents.figures.beampattern.fig4_answers import questions
 NAMES = (*AO.values(), *INFORMATION.values(), "separate", "joint", "joint-plain", "random", BOUND)
 COMMON = (*AO.values(), *INFORMATION.values(), "joint")
 """Policies that must serve a scene for it to count in the means."""
-PAIRS = tuple(
-    (ao, other) for start, ao in AO.items() for other in (INFORMATION[start], "separate", "joint", BOUND)
-) + (("joint", "joint-plain"), *(("separate", name) for name in INFORMATION.values()))  # fmt: skip
+PAIRS = (
+    *((ao, other) for start, ao in AO.items() for other in (INFORMATION[start], "separate", "joint", BOUND)),
+    *(("separate", name) for name in INFORMATION.values()),
+    ("joint", "joint-plain"),
+)
 THRESHOLDS = {32: [5, 10, 15, 19, 22, 25, 28, 30, 32], 64: [10, 16, 22, 25, 28, 30, 32, 34]}
 LOW, HIGH = {32: 5.0, 64: 10.0}, {32: 28.0, 64: 32.0}
 """The low threshold, and the first high one, by number of elements."""
@@ -38,8 +40,8 @@ LOW, HIGH = {32: 5.0, 64: 10.0}, {32: 28.0, 64: 32.0}
 def configure(quick: bool) -> dict[str, Any]:
     """Panels with their thresholds."""
     panels = [
-        {"preset": preset, "num_elements": n, "thresholds_db": [float(t) for t in THRESHOLDS[n]], "scenes": 100}
-        | {"low_db": LOW[n], "high_db": HIGH[n]}
+        {"preset": preset, "num_elements": n, "thresholds_db": [float(t) for t in THRESHOLDS[n]]}
+        | {"scenes": 50 if (preset, n) == ("sectors", 64) else 100, "low_db": LOW[n], "high_db": HIGH[n]}
         for preset in ("five", "sectors")
         for n in (32, 64)
     ]
@@ -92,7 +94,7 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
                 facts = {"panel": panel.name, "threshold_db": threshold, "curve": f"{first} minus {second}"}
                 rows.append({**facts, "quantity": "difference_db", **columns(gain(curve[first], curve[second]))})
         drawing[panel.name] = shown
-    facts = {"scenes": scene_facts(results, panels)}
+    facts = {"scenes": scene_facts(results, {panel.name: panel.scenes for panel in panels})}
     return Result(rows=rows, answers=questions(config, data), facts=facts, drawing=drawing)
 
 

@@ -27,18 +27,18 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
     gained = f"a 95 % interval above 0 and a mean of at least {shown}; not reproduced if the interval lies below {shown}"
     near = f"the 95 % interval lies within {answers.SAME_DB} dB; not reproduced if it lies outside"
     low = "low threshold (the lowest of each panel)"
-    overall = f"paired differences at every threshold with at least {ENOUGH} common scenes: {gained}; `depends on the threshold` if it is so at some"
+    overall = f"paired differences at every threshold with at least {ENOUGH} common scenes: {gained}; `depends on the threshold` if it is so at some. At none: judged by the mean over thresholds"
     return [
         answers.question(
             "4.1a",
             "The joint design (`ao`) has a significant gain over information beamforming only.",
-            f"{overall}. The number is the mean over thresholds.",
+            f"{overall}, which is the number given.",
             [_everywhere(p, c, s, AO[s], INFORMATION[s]) for p, _, c, s in starts],
         ),
         answers.question(
             "4.1b",
             "The joint design (`ao`) has a significant gain over the separate design.",
-            f"{overall}. The number is the mean over thresholds.",
+            f"{overall}, which is the number given.",
             [_everywhere(p, c, s, AO[s], "separate") for p, _, c, s in starts],
         ),
         answers.question(
@@ -92,11 +92,15 @@ def _everywhere(panel: Panel, curves: Mapping[float, Curves], start: str, first:
         below += found.high < 0.0
         served = curve[first]["feasible"] & curve[second]["feasible"]
         differences.append(masked(curve[first]["objective"] - curve[second]["objective"], served))
-    verdict = verdicts[0] if len(set(verdicts)) == 1 else "depends on the threshold" if verdicts else answers.UNDECIDED
+    mean = estimate(_mean_over(differences))
+    if answers.YES in verdicts:
+        verdict = answers.YES if set(verdicts) == {answers.YES} else "depends on the threshold"
+    else:
+        verdict = answers.NO if answers.above(mean) == answers.NO else answers.UNDECIDED
     return answers.case(
         {**panel.where, "start": start},
         verdict,
-        mean_difference=answers.number(estimate(_mean_over(differences))),
+        mean_difference=answers.number(mean),
         thresholds=answers.number(len(used), "", 0),
         of_them_a_gain=answers.number(verdicts.count(answers.YES), "", 0),
         interval_below_0=answers.number(below, "", 0),

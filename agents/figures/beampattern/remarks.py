@@ -10,7 +10,7 @@ import numpy as np
 import ris_gym
 from agents.figures import answers
 from agents.figures.base import Figure, Result, Unit
-from agents.figures.beampattern.curves import AO, CURVES, chunks, columns
+from agents.figures.beampattern.curves import AO, CURVES, chunks, columns, scene_facts
 from agents.stats import Estimate, estimate
 
 WORK = "agents.figures.beampattern.remarks_work"
@@ -48,7 +48,7 @@ def units(config: Mapping[str, Any]) -> list[Unit]:
     """Random surfaces and end points, for both channels."""
     out = []
     size = {"num_elements": config["num_elements"], "sinr_threshold_db": config["threshold_db"], **config["system"]}
-    common = {"count": config["scenes"], "seed": config["seed"], "starts": config["starts"]}
+    common = {"seed": config["seed"], "starts": config["starts"]}
     for channel, los in CHANNELS.items():
         for first, stop in chunks(config["scenes"], config["chunk"]):
             part = {**common, "first": first, "stop": stop}
@@ -72,13 +72,9 @@ def units(config: Mapping[str, Any]) -> list[Unit]:
 
 def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.ndarray]]) -> Result:
     """Share of scenes with a second beam and the loss of one beam, per setting."""
-    rows, drawing, scenes = [], [], {}
+    rows, drawing = [], []
     cases: dict[str, list[dict[str, Any]]] = {"2a": [], "2b": [], "3a": [], "3b": []}
     for channel in CHANNELS:
-        hashes = {str(value["scenes"]) for key, value in results.items() if key.startswith(f"{channel}_")}
-        if len(hashes) != 1:
-            raise RuntimeError(f"the settings with {channel} G met different scenes: {sorted(hashes)}")
-        scenes[f"{channel} G"] = {"count": config["scenes"], "sha256": hashes.pop()}
         settings: list[tuple[str, dict[str, Any]]] = [
             (f"surface-{n}-{level:g}", {"angles": n, "SNR": f"{100 * level:.0f} % of reach" if level else "none"})
             for n in config["angles"]
@@ -107,7 +103,12 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
             drawing.append((channel, name, second, lost))
             question = ("2" if channel == "random" else "3") + ("a" if name.startswith("surface") else "b")
             cases[question].append(_case(where, channel, second, needed, lost))
-    return Result(rows=rows, answers=_questions(cases), facts={"scenes": scenes}, drawing=drawing)
+    return Result(
+        rows=rows,
+        answers=_questions(cases),
+        facts={"scenes": scene_facts(results, dict.fromkeys(CHANNELS, config["scenes"]))},
+        drawing=drawing,
+    )
 
 
 def _case(where: Mapping[str, Any], channel: str, second: Estimate, needed: Estimate, lost: Estimate) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _case(where: Mapping[str, Any], channel: str, second: Estimate, needed: Esti
         where,
         verdict,
         second_eigenvalue=answers.number(second, "%", 0),
-        one_beam_loses_over_0_01_dB=answers.number(needed, "%", 0),
+        **{f"one beam loses over {LOSS_DB} dB": answers.number(needed, "%", 0)},
         loss_of_the_best_single_beam=answers.number(lost, "dB", 3),
     )
 
@@ -158,9 +159,9 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
             axes.errorbar(value, y, xerr=error, fmt="o", markersize=4, capsize=2, color=colour, label=label)
     left.set_yticks(range(len(names)), [_label(name) for name in names])
     left.invert_yaxis()
-    left.set_xlabel(f"scenes with second eigenvalue of R above {RANK:g} of the first, %")
+    left.set_xlabel("scenes whose R has a second beam, %")
     left.set_xlim(-3, 103)
-    right.set_xlabel("loss of the best single beam, dB (mean, 95 % interval)")
+    right.set_xlabel("loss of the best single beam, dB")
     for axes in (left, right):
         axes.grid(alpha=0.3)
     left.legend(fontsize=9)

@@ -25,11 +25,11 @@ FREE = 1e-12
 
 
 def random_surfaces(
-    system: Mapping[str, Any], level: float, count: int, seed: int, first: int, stop: int, starts: int
+    system: Mapping[str, Any], level: float, seed: int, first: int, stop: int, starts: int
 ) -> dict[str, np.ndarray]:
     """`rank` at random surfaces where the required SNR is the part `level` of what the surface allows (0: no requirement)."""
-    model, scene, rng, digest = chunk_of(system, count, seed, first, stop)
-    angle = generator("policy", seed, 1).random((count, model.num_elements))[first:stop]
+    model, scene, rng, digest = chunk_of(system, seed, first, stop)
+    angle = generator("policy", seed, 1).random((stop, model.num_elements))[first:]
     v = np.exp(2j * np.pi * angle)
     scaled = Scaled.of(model, model.known(scene))
     reach = (np.abs(scaled.rows(v)[0]) ** 2).sum((1, 2))
@@ -42,14 +42,13 @@ def end_points(
     system: Mapping[str, Any],
     policy: str,
     options: Mapping[str, Any],
-    count: int,
     seed: int,
     first: int,
     stop: int,
     starts: int,
 ) -> dict[str, np.ndarray]:
     """`rank` at the surfaces where a policy ends, with the system's required SNR."""
-    model, scene, rng, digest = chunk_of(system, count, seed, first, stop)
+    model, scene, rng, digest = chunk_of(system, seed, first, stop)
     known = model.known(scene)
     solution = baselines.make(policy, model, **options).solve(known, rng)
     scaled = Scaled.of(model, known)

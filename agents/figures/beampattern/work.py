@@ -1,8 +1,8 @@
 """Units of work of the `beampattern` figures: pure functions of JSON-able arguments.
 
 All curves of a panel meet the same scenes (the sampler does not depend on the threshold) and the same random numbers: scene i
+All curves of a panel meet the same scenes (the sampler does not depend on the threshold) and the same random numbers: a scene
 has its own seed, drawn from a stream that depends on `seed` alone. So `ao` starts from the very surface of `separate`, curves over
-the threshold are smooth, and neither chunks nor their order matter.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ import numpy as np
 
 import baselines
 import ris_gym
-from agents.scenes import frozen_scenes, generator
+from agents.scenes import draw_scenes, generator, scene_hash
+from ris_gym import variables
 
 __all__ = ["bound", "solve"]
 
 
-def chunk_of(
-    system: Mapping[str, Any], count: int, seed: int, first: int, stop: int
-) -> tuple[Any, Any, np.random.Generator, Any]:
-    """System, scenes first..stop-1 of `count`, the policies' generator at scene `first`, and the hash of all scenes."""
+def chunk_of(system: Mapping[str, Any], seed: int, first: int, stop: int) -> tuple[Any, Any, np.random.Generator, np.ndarray]:
+    """System, frozen test scenes first..stop-1, the policies' generator at scene `first`, and the hash of these scenes."""
     model = ris_gym.systems.from_dict(system)
-    frozen = frozen_scenes(model, "test", count, seed=seed)
+    scene = draw_scenes(model, "test", stop, seed)[np.arange(first, stop)]
     rng = generator("policy", seed)
     rng.integers(0, 2**63, size=first)  # a policy draws one such number per scene
-    return model, frozen.scene[np.arange(first, stop)], rng, np.array(frozen.sha256)
+    return model, scene, rng, np.array(scene_hash(scene))
 
 
 def solve(
     system: Mapping[str, Any],
     policy: str,
     options: Mapping[str, Any],
-    count: int,
     seed: int,
     first: int,
     stop: int,
@@ -45,16 +43,19 @@ def solve(
     """Designs of one policy for scenes first..stop-1.
 
     Args:
-        system: `to_dict` of the system; policy, options: of `baselines.make`; count, seed: of the frozen scenes.
+        system: `to_dict` of the system; policy, options: of `baselines.make`; seed: of scenes and policies.
         history: also the gain after each round; endless: `ao` without its stopping rule, until its rounds are over.
         grid: also the beampattern at that many angles in -90..90 degrees.
 
     Returns:
-        `objective` dBm (n,), `feasible` (n,), `margin` dB (n,), `worst_gain` and, on demand, `history` (rounds + 1, n) dBm,
-        `pattern` (n, grid) dBm; `scenes`: hash of all scenes.
+        `objective` dBm (n,), `feasible` (n,), `margin` dB (n,) and, on demand, `history` (rounds + 1, n) dBm,
+        `pattern` (n, grid) dBm; `scenes`: their hash.
     """
-    model, scene, rng, digest = chunk_of(system, count, seed, first, stop)
+    model, scene, rng, digest = chunk_of(system, seed, first, stop)
     solver: Any = baselines.make(policy, model, **options)
+    if policy == "random":  # it draws one number per variable instead
+        rng = generator("policy", seed)
+        rng.random((first, variables.length(model.variables())))
     if endless:
         solver.tolerance = -np.inf
     solution = solver.solve(model.known(scene), rng)
@@ -72,8 +73,8 @@ def solve(
     return out
 
 
-def bound(system: Mapping[str, Any], count: int, seed: int, first: int, stop: int) -> dict[str, np.ndarray]:
+def bound(system: Mapping[str, Any], seed: int, first: int, stop: int) -> dict[str, np.ndarray]:
     """The certified bound: `objective` dBm (n,), `feasible` (n,) False where certified infeasible; `scenes` as in `solve`."""
-    model, scene, _, digest = chunk_of(system, count, seed, first, stop)
+    model, scene, _, digest = chunk_of(system, seed, first, stop)
     found = baselines.bound(model, scene)
     return {"scenes": digest, "objective": np.asarray(found.value), "feasible": np.asarray(found.status != "infeasible")}

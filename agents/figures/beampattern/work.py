@@ -1,8 +1,8 @@
 """Units of work of the `beampattern` figures: pure functions of JSON-able arguments.
 
-All curves of a panel meet the same scenes (the sampler does not depend on the threshold) and the same random numbers: scene i
 All curves of a panel meet the same scenes (the sampler does not depend on the threshold) and the same random numbers: a scene
-has its own seed, drawn from a stream that depends on `seed` alone. So `ao` starts from the very surface of `separate`, curves over
+has its own seed, drawn from a stream that depends on `seed` alone. So `ao` starts from the very surface of `separate`, curves
+over the threshold are smooth, neither chunks nor their order matter, and more scenes only add to fewer.
 """
 
 from __future__ import annotations

@@ -35,22 +35,27 @@ def play(
     return write_gif(output, record(system, resolve(system, policy)[1], scene[index]), fps)
 
 
-def record(system: Any, policy: Any, scene: Any, seed: int = 0) -> list[np.ndarray]:
-    """Frames (H, W, 3) uint8 of a refinement episode that `policy` drives on one scene."""
-    from agents.policy import Agent, make_vector_env
+def record(system: Any, policy: Any, scene: Any, seed: int = 0, every: int = 1) -> list[np.ndarray]:
+    """Frames (H, W, 3) uint8 of an episode that `policy` drives on one scene: the first, every `every`-th and the last one.
 
-    kwargs = policy.env_kwargs if isinstance(policy, Agent) else {}
+    An agent that was trained in an environment acts in its form of episode, any other policy in the default one.
+    """
+    from agents.policy import make_vector_env
+
+    kwargs = getattr(policy, "env_kwargs", {})
     env = make_vector_env(system, 1, kwargs, render_mode="rgb_array", autoreset_mode="Disabled")
     try:
         driver = policy.bind(env)
         observation, _ = env.reset(seed=seed, options={"scene": scene})
         frames, state, start = [_first(env.render())], None, np.ones(1, bool)
-        done = np.zeros(1, bool)
+        done, step = np.zeros(1, bool), 0
         while not done.all():
             action, state = driver.predict(observation, state, start, deterministic=True)
             observation, _, terminated, truncated, _ = env.step(action)
             done, start = terminated | truncated, np.zeros(1, bool)
-            frames.append(_first(env.render()))
+            step += 1
+            if step % every == 0 or done.all():
+                frames.append(_first(env.render()))
         return frames
     finally:
         env.close()

@@ -3,10 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 __all__ = ["UnfoldedSettings"]
 
 
 @dataclasses.dataclass(frozen=True)
 class UnfoldedSettings:
-    """Unfolded ascent, trained through the differentiable metrics."""
+    """Unfolded ascent (`agents.unfolded`), trained through the differentiable metrics."""
+
+    layers: int = 32
+    """Steps of an ascent."""
+    hidden: int = 32
+    """Width of the network over the state of the ascent."""
+    width: int = 8
+    """Width of the network shared over the elements; 0: none."""
+    knots: int = 16
+    """Support points of the schedule of every step's settings."""
+    rounds: int = 4
+    """Mirror steps of the dual per layer."""
+    context: bool = True
+    """Whether there is a network over the state (False: the schedule alone)."""
+    penalty: float = 2.0
+    """Weight of the cost in the ascent and in the loss."""
+    batch: int = 64
+    """Scenes per update."""
+    learning_rate: float = 0.002
+    final_learning_rate: float = 0.00001
+    schedule_rate: float = 0.01
+    """Learning rate of the schedule, which falls like the other."""
+    max_grad_norm: float = 1.0
+    tail: int = 8
+    """The loss weighs the last layer 0.7, the mean of the last `tail` layers 0.2, and that of all layers 0.1."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "hidden", "knots", "rounds", "batch", "tail"):
+            _whole(name, getattr(self, name), 1)
+        _whole("width", self.width, 0)
+        for name in ("learning_rate", "final_learning_rate", "schedule_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"unfolded.{name} must be positive, got {getattr(self, name)!r}")
+        if not self.penalty >= 0.0:
+            raise ValueError(f"unfolded.penalty must be at least 0, got {self.penalty!r}")
+        if self.width and not self.context:
+            raise ValueError("unfolded.width must be 0 without context")
+
+    def network(self) -> dict[str, Any]:
+        """The keywords of `agents.unfolded.network.UnfoldedNetwork`."""
+        names = ("layers", "hidden", "width", "knots", "rounds", "context", "penalty")
+        return {name: getattr(self, name) for name in names}
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if int(value) != value or value < least:
+        raise ValueError(f"unfolded.{name} must be an integer of at least {least}, got {value!r}")

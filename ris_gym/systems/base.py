@@ -8,13 +8,16 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ris_gym import variables as var
 from ris_gym.arrays import Array, Batch, at_least, field_names, namespace, to_numpy
 from ris_gym.systems.ascent import prox_linear
+
+if TYPE_CHECKING:
+    from ris_gym.systems.landscape import Landscape
 
 ASCENT_STEPS = (0.03, 0.3, 1.5)
 """Step lengths of the prox-linear directions in the local frame (score per squared unit of raw action)."""
@@ -264,6 +267,19 @@ class System(ABC):
             gradient = torch.zeros((both.shape[1], *u.shape), dtype=u.dtype)
         jacobian = to_numpy(gradient.transpose(0, 1))
         return to_numpy(score), to_numpy(slack), np.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def landscape(self, known: Any, control: str = "full") -> Landscape:
+        """The penalised score over the raw vectors of `control` at `known`, in torch: what a learned optimiser walks on.
+
+        Raises:
+            ImportError: torch is not installed.
+        """
+        check_control(self, control)
+        try:
+            from ris_gym.systems.landscape import Landscape
+        except ImportError as error:
+            raise ImportError("landscapes need torch: pip install 'ris_gym[agents]'") from error
+        return Landscape(self, known, control)
 
     def score_gradient(
         self, known: Any, raw: np.ndarray, control: str = "full", penalty: float | None = None

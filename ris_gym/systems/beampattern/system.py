@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ris_gym.systems.base import FEASIBLE_MARGIN, System, check_control, check_r
 from ris_gym.systems.beampattern import beams as rules
 from ris_gym.systems.beampattern import features, gradients, sampler
 from ris_gym.systems.beampattern.records import BeampatternDesign, BeampatternMetrics, BeampatternScene
+
+if TYPE_CHECKING:
+    from ris_gym.systems.landscape import Landscape
 
 MARGIN_FLOOR_DB = -40.0
 OBJECTIVE_RANGE_DB = 60.0
@@ -370,3 +373,11 @@ class Beampattern(System):
             return super().pieces_jacobian(features.without_los(known), raw, control)
         metrics, jacobian = gradients.jacobian(self, known, raw)
         return *self.pieces(metrics), jacobian
+
+    def landscape(self, known: BeampatternScene, control: str = "full") -> Landscape:
+        """As the base class; for `control="full"` in closed form, over continuous phases (`design` rounds them to b bits)."""
+        if control != "full":
+            return super().landscape(features.without_los(known), control)
+        from ris_gym.systems.beampattern.landscape import BeampatternLandscape
+
+        return BeampatternLandscape(self, known)

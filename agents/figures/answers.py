@@ -1,7 +1,7 @@
 """The paper's statements with our numbers: rules for a verdict, and the markdown tables of a results page.
 
-A question is a JSON-able dictionary: `id`, `paper` (the statement), `rule`, `verdict`, and `cases`, each with `where` (for instance
-preset, elements, start), `numbers` (name -> estimate and digits) and its own `verdict`.
+A question is a JSON-able dictionary: `id`, `paper` (the statement), `rule`, `verdict`, and `cases`, each with `where` (for
+instance preset, elements, start), `numbers` (name -> estimate and digits) and its own `verdict`.
 """
 
 from __future__ import annotations

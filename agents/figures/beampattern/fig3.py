@@ -40,7 +40,7 @@ def units(config: Mapping[str, Any]) -> list[Unit]:
 
 
 def band(values: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Mean and 95 % bootstrap interval over the rows of (n, points): (3, points). Scenes are resampled, the same for all points."""
+    """Mean and 95 % bootstrap interval over the rows of (n, points): (3, points). Scenes are resampled."""
     if not len(values):
         return np.full((3, values.shape[1]), np.nan)
     weights = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
@@ -106,15 +106,16 @@ def _questions(cases: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
         answers.question(
             "3.1",
             "The designs form beams towards the desired angles.",
-            "gain at the worst desired angle minus the median of the gain over the grid of angles, per scene: a 95 % interval above 0 and a "
-            "mean of at least 3 dB.",
+            "gain at the worst desired angle minus the median of the gain over the grid of angles, per scene: a 95 % interval "
+            "above 0 and a mean of at least 3 dB.",
             cases["beams"],
         ),
         answers.question(
             "3.2",
             "The joint design (`ao`) has a higher gain at the worst desired angle than the benchmarks.",
-            f"paired difference over the scenes that both serve: a 95 % interval above 0 and a mean of at least {answers.SHOWN_DB} dB; not "
-            f"reproduced if the interval lies below {answers.SHOWN_DB} dB. Higher and lower: by more than 0.01 dB.",
+            f"paired difference over the scenes that both serve: a 95 % interval above 0 and a mean of at least "
+            f"{answers.SHOWN_DB} dB; not reproduced if the interval lies below {answers.SHOWN_DB} dB. Higher and lower: by more "
+            "than 0.01 dB.",
             cases["worst"],
         ),
     ]

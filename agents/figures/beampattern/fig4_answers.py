@@ -27,18 +27,21 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
     gained = f"a 95 % interval above 0 and a mean of at least {shown}; not reproduced if the interval lies below {shown}"
     near = f"the 95 % interval lies within {answers.SAME_DB} dB; not reproduced if it lies outside"
     low = "low threshold (the lowest of each panel)"
-    overall = f"paired differences at every threshold with at least {ENOUGH} common scenes: {gained}; `depends on the threshold` if it is so at some. At none: judged by the mean over thresholds"
+    overall = (
+        f"paired differences at every threshold with at least {ENOUGH} common scenes: {gained}; `depends on the threshold` "
+        "if it is so at some; if at none, judged by the mean over thresholds, which is the number given."
+    )
     return [
         answers.question(
             "4.1a",
             "The joint design (`ao`) has a significant gain over information beamforming only.",
-            f"{overall}, which is the number given.",
+            overall,
             [_everywhere(p, c, s, AO[s], INFORMATION[s]) for p, _, c, s in starts],
         ),
         answers.question(
             "4.1b",
             "The joint design (`ao`) has a significant gain over the separate design.",
-            f"{overall}, which is the number given.",
+            overall,
             [_everywhere(p, c, s, AO[s], "separate") for p, _, c, s in starts],
         ),
         answers.question(
@@ -68,8 +71,8 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
         answers.question(
             "4.4",
             "At a high SNR threshold the separate design is infeasible.",
-            "of the scenes not certified infeasible, `separate` misses the SNR in more than half (95 % interval of the share above one half), "
-            "at each threshold from the first high one on.",
+            "of the scenes not certified infeasible, `separate` misses the SNR in more than half (95 % interval of the share "
+            "above one half), at each threshold from the first high one on.",
             [_infeasible(p, c, t) for p, e, c in entries for t in c if t >= e["high_db"]],
         ),
         answers.question(

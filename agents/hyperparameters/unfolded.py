@@ -26,7 +26,7 @@ class UnfoldedSettings:
     """Whether there is a network over the state (False: the schedule alone)."""
     penalty: float = 2.0
     """Weight of the cost in the ascent and in the loss."""
-    batch: int = 64
+    batch: int = 128
     """Scenes per update."""
     learning_rate: float = 0.002
     final_learning_rate: float = 0.00001

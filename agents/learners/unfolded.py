@@ -101,7 +101,8 @@ class Unfolded:
         values = ascent.values
         if known is not scene:
             truth = self.system.landscape(scene, self.control)
-            last = value(*truth.pieces(ascent.last), settings.penalty)
+            score, slack = truth.pieces(ascent.last)
+            last = value(score, slack, settings.penalty)
             values = torch.cat([values[:-1], last[None]])
         loss = -(0.7 * values[-1].mean() + 0.2 * values[-settings.tail :].mean() + 0.1 * values.mean())
         self.optimizer.zero_grad()

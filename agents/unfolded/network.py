@@ -2,7 +2,8 @@
 
 With the pieces s_i, c_j of a landscape and their Jacobian J at x, layer k does
 
-    w        <- a few entropic (mirror) steps on the dual  min_w  w^T [s; c] + ||D^(1/2) J^T w||^2 / 2,  w in simplex x [0, penalty]^q
+    w        <- a few entropic (mirror) steps on the dual  min_w  w^T [s; c] + ||D^(1/2) J^T w||^2 / 2
+                over the simplex times [0, penalty]^q
     step     =  D J^T w
     momentum <- beta * momentum + bounded(step)
     x        <- move(x, momentum)
@@ -135,7 +136,8 @@ class UnfoldedNetwork(nn.Module):
             step = (scaled @ weights[..., None])[..., 0] * root
             momentum = beta * momentum + self.reach * torch.tanh(step / self.reach)
             x = landscape.move(x, momentum)
-        now = value(*landscape.pieces(x), self.penalty)
+        score, slack = landscape.pieces(x)
+        now = value(score, slack, self.penalty)
         values.append(now)
         best = torch.where((now > level)[:, None], x, best)
         return Ascent(torch.stack(values), best, x)

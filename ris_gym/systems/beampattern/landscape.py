@@ -37,8 +37,8 @@ class BeampatternLandscape(Landscape):
     """`s_l = log10(p_l / p_ref)` and `c_k = log10(SINR_k / Gamma_k)` over phases and F, which `move` keeps at unit norm.
 
     One user: `c = log10(h^H R h / (Gamma sigma^2))`, the SNR after the exact re-match (`system.repair`), which changes no gain.
-    Everything is scaled to O(1), so single precision serves. Complex numbers are pairs of real ones: small complex matrix products
-    are slow in torch.
+    Everything is scaled to O(1), so single precision serves. Complex numbers are pairs of real ones, since small complex matrix
+    products are slow in torch.
     """
 
     def __init__(self, system: Beampattern, known: BeampatternScene, dtype: torch.dtype = torch.float32) -> None:

@@ -183,7 +183,8 @@ def test_answers_of_figure_4_from_known_data() -> None:
 
 def test_best_single_beam_against_a_full_search() -> None:
     """M = 2: all beams on a grid; the optimal covariance is never worse, the beam found never worse than the grid's best."""
-    system: Any = ris_gym.systems.make("beampattern", num_antennas=2, num_elements=5, angles_deg=tuple(np.linspace(-60.0, 60.0, 9)))
+    angles = tuple(np.linspace(-60.0, 60.0, 9))
+    system: Any = ris_gym.systems.make("beampattern", num_antennas=2, num_elements=5, angles_deg=angles)
     scene = system.sample(np.random.default_rng(3), 6)
     scaled = Scaled.of(system, scene)
     v = np.exp(2j * np.pi * np.random.default_rng(4).random((6, 5)))
@@ -191,9 +192,9 @@ def test_best_single_beam_against_a_full_search() -> None:
     scaled = dataclasses.replace(scaled, ris_user=scaled.ris_user * factor, bs_user=scaled.bs_user * factor)
     found = remarks_work.rank(system, scaled, v, scene_generators(np.random.default_rng(5), 6), 8)
     user, target = scaled.rows(v)
-    tilt, turn = np.meshgrid(np.linspace(0, np.pi / 2, 181), np.linspace(0, 2 * np.pi, 361), indexing="ij")
+    tilt, turn = np.meshgrid(np.linspace(0, np.pi / 2, 541), np.linspace(0, 2 * np.pi, 1081), indexing="ij")
     beams = np.stack([np.cos(tilt).ravel(), (np.sin(tilt) * np.exp(1j * turn)).ravel()])
-    power = (np.abs(target @ beams) ** 2).min(1)
+    power = np.stack([(np.abs(rows @ beams) ** 2).min(0) for rows in target])
     best = np.where(np.abs(user[:, 0] @ beams) ** 2 >= 1.0, power, 0.0).max(1)
     x = remarks_work.transmit_covariances(scaled, user, target)[0][:, 0]
     optimum = (target @ x * target.conj()).sum(-1).real.min(1)

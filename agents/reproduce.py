@@ -200,7 +200,7 @@ def _write(
     return [
         write_csv(folder / f"{figure.name}.csv", result.rows),
         write_json(folder / f"{figure.name}.json", facts),
-        write_bytes(folder / f"{figure.name}.png", buffer.getvalue()),
+        write_bytes(folder / f"{figure.name}.png", small.getvalue()),
     ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "atomic_folder",
     "jsonable",
+    "previous_folder",
     "recover_folder",
     "remove_temporaries",
     "write_bytes",
@@ -108,7 +109,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.chmod(temporary, 0o755)
     try:
         yield temporary
-        old = _old(path)
+        old = previous_folder(path)
         if path.exists():
             os.replace(path, old)
         os.replace(temporary, path)
@@ -119,18 +120,19 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def _old(path: Path) -> Path:
+def previous_folder(path: Path) -> Path:
+    """Where the folder that `atomic_folder` replaces is for a moment."""
     return path.parent / f".{path.name}.old"
 
 
 def recover_folder(path: str | os.PathLike[str]) -> None:
     """Finish what an `atomic_folder` that was killed left behind: restore or drop the previous folder."""
     path = Path(path)
-    if _old(path).exists():
+    if previous_folder(path).exists():
         if path.exists():
-            shutil.rmtree(_old(path))
+            shutil.rmtree(previous_folder(path))
         else:
-            os.replace(_old(path), path)
+            os.replace(previous_folder(path), path)
 
 
 def is_temporary(path: Path) -> bool:

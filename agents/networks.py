@@ -56,11 +56,11 @@ class TokenEncoder(nn.Module):
     def forward(self, observation: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Embeddings by group, and the context."""
         embedded: dict[str, torch.Tensor] = {}
-        pooled = [observation[:, self.get_buffer("global_index")]]
+        pooled = [observation.index_select(1, self.get_buffer("global_index"))]
         for group in self.groups:
             width = group.inputs.shape[1]
             if width:
-                x = observation[:, self.get_buffer(f"in_{group.name}")].view(-1, group.tokens, width)
+                x = observation.index_select(1, self.get_buffer(f"in_{group.name}")).view(-1, group.tokens, width)
             else:
                 x = observation.new_zeros(len(observation), group.tokens, 1)
             embedded[group.name] = self.embed[group.name](x)
@@ -109,10 +109,11 @@ class TokenNetwork(nn.Module):
             mixed = self.own[group.name](embedded[group.name]) + self.shared[group.name](context)[:, None, :]
             out = self.heads[group.name](torch.relu(mixed)).flatten(1)
             if self.num_directions:
-                along = observation[:, self.get_buffer(f"along_{group.name}")].view(-1, self.num_directions, out.shape[1])
+                along = observation.index_select(1, self.get_buffer(f"along_{group.name}"))
+                along = along.view(-1, self.num_directions, out.shape[1])
                 out = out + (self.factors[group.name](context)[:, None, :] @ along)[:, 0]
             outputs.append(out)
-        return torch.cat(outputs, dim=1)[:, self.get_buffer("order")]
+        return torch.cat(outputs, dim=1).index_select(1, self.get_buffer("order"))
 
 
 class GlobalCritic(nn.Module):
@@ -126,7 +127,7 @@ class GlobalCritic(nn.Module):
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Features of the value (B, H)."""
-        out: torch.Tensor = self.net(observation[:, self.get_buffer("index")])
+        out: torch.Tensor = self.net(observation.index_select(1, self.get_buffer("index")))
         return out
 
 

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ class Run:
         if not path.exists():
             return None
         try:
+            with zipfile.ZipFile(path) as archive:  # torch itself checks no sums
+                if (name := archive.testzip()) is not None:
+                    raise ValueError(f"entry {name!r} is damaged")
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise self.bad_checkpoint(error) from None
@@ -75,8 +79,8 @@ class Run:
         """The error of a checkpoint that cannot be used, with the way out."""
         first = (str(reason).strip().splitlines() or [repr(reason)])[0]
         return ValueError(
-            f"{self.folder / CHECKPOINT}: not usable as a checkpoint ({first}); the agent saved so far is not affected. "
-            "Delete the file to train this run again from the start, or choose another name"
+            f"{self.folder / CHECKPOINT}: not usable as a checkpoint ({first}); the agent saved so far can still be used. "
+            "Delete the file to train this run again from the start, which replaces that agent, or choose another name"
         )
 
     def tidy(self) -> None:

@@ -22,6 +22,8 @@ class SACSettings:
     """Transitions that are kept (over all scenes)."""
     learning_starts: int = 2048
     """Transitions before the first gradient step; they come from the untrained actor, never from uniform actions."""
+    critic_first: int = 200
+    """Gradient steps before the actor learns too."""
     learning_rate: float = 1e-3
     """At the start; decays linearly over the budget to `final_learning_rate`."""
     final_learning_rate: float = 1e-5
@@ -44,8 +46,9 @@ class SACSettings:
                 raise ValueError(f"sac.{name} must be at least 1, got {getattr(self, name)}")
         if self.buffer_size < self.num_envs:
             raise ValueError(f"sac.buffer_size must be at least sac.num_envs = {self.num_envs}, got {self.buffer_size}")
-        if self.learning_starts < 0:
-            raise ValueError(f"sac.learning_starts must not be negative, got {self.learning_starts}")
+        for name in ("learning_starts", "critic_first"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"sac.{name} must not be negative, got {getattr(self, name)}")
         for name in ("learning_rate", "ent_coef"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"sac.{name} must be positive, got {getattr(self, name)}")

@@ -85,7 +85,10 @@ class Learner(Protocol):
         """What the artefact stores: name -> array of finite numbers."""
 
     def state(self) -> dict[str, Any]:
-        """Everything that a restart needs: tensors, arrays, numbers, strings, None, and dicts and lists of those."""
+        """Everything that a restart needs: tensors, arrays, numbers, strings, None, and dicts and lists of those.
+
+        It may refer to the live ones: the run writes it to disk at once.
+        """
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`; arrays come back as tensors. KeyError, ValueError or RuntimeError if it does not fit."""

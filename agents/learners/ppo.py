@@ -56,7 +56,7 @@ class PPOLearner(RolloutLearner):
 
     def weights(self) -> dict[str, np.ndarray]:
         """The actor, and the deviation of its exploration."""
-        return {**super().weights(), "log_std": self.model.policy.log_std.detach().cpu().numpy()}
+        return {**super().weights(), "log_std": self.model.policy.log_std.detach().cpu().numpy().copy()}
 
     def state(self) -> dict[str, Any]:
         """Networks, counters, optimiser."""

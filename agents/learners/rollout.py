@@ -71,7 +71,7 @@ class RolloutLearner:
 
     def weights(self) -> dict[str, np.ndarray]:
         """The actor."""
-        return {f"actor.{key}": value.detach().cpu().numpy() for key, value in self.actor.state_dict().items()}
+        return {f"actor.{key}": value.detach().cpu().numpy().copy() for key, value in self.actor.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
         """Networks and counters."""

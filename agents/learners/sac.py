@@ -57,6 +57,7 @@ class SACLearner(RolloutLearner):
             seed=setup.seed,
             device="cpu",
         )
+        model.critic_first = sac.critic_first
         self._begin(model, model.policy.actor.mean)
 
     def learn(self, pause: Callable[[], bool]) -> None:
@@ -65,7 +66,7 @@ class SACLearner(RolloutLearner):
 
     def weights(self) -> dict[str, np.ndarray]:
         """The actor, and the deviation of its exploration before the squashing."""
-        return {**super().weights(), "log_std": self.model.policy.actor.log_std.detach().cpu().numpy()}
+        return {**super().weights(), "log_std": self.model.policy.actor.log_std.detach().cpu().numpy().copy()}
 
     def scalars(self) -> dict[str, float]:
         """And the mean deviation of the exploration."""

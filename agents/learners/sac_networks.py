@@ -62,7 +62,8 @@ class SquashedActor(nn.Module):
 class TokenCritic(nn.Module):
     """Q(observation, action) from tokens: every token sees its own part of the action.
 
-    The context also gets `<direction_d, action>` of every group and direction: to first order the gain of the step.
+    The last layers also get, of every group, the means over its entries of `direction_d * action` and of `action^2`: what a step
+    gains to first order, and how far it goes.
     """
 
     def __init__(self, features: FeatureMap, hidden: int) -> None:
@@ -78,17 +79,17 @@ class TokenCritic(nn.Module):
             self.register_buffer(f"along_{group.name}", torch.as_tensor(group.directions.ravel()), persistent=False)
         self.encoder = TokenEncoder(dataclasses.replace(features, groups=self.groups), hidden)
         self.head = nn.Sequential(
-            nn.Linear(hidden + self.num_directions * len(self.groups), hidden), nn.ReLU(), nn.Linear(hidden, 1)
+            nn.Linear(hidden + (self.num_directions + 1) * len(self.groups), hidden), nn.ReLU(), nn.Linear(hidden, 1)
         )
 
     def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Values (B, 1)."""
         _, context = self.encoder(torch.cat([observation, action], dim=1))
         parts = [context]
-        for group in self.groups if self.num_directions else ():
-            own = action[:, self.get_buffer(f"out_{group.name}")]
-            along = observation[:, self.get_buffer(f"along_{group.name}")].view(len(own), self.num_directions, -1)
-            parts.append((along @ own[:, :, None])[:, :, 0])
+        for group in self.groups:
+            own = action.index_select(1, self.get_buffer(f"out_{group.name}"))
+            along = observation.index_select(1, self.get_buffer(f"along_{group.name}")).view(len(own), self.num_directions, -1)
+            parts += [(along @ own[:, :, None])[:, :, 0] / own.shape[1], own.square().mean(dim=1, keepdim=True)]
         out: torch.Tensor = self.head(torch.cat(parts, dim=1))
         return out
 
@@ -182,8 +183,7 @@ class GatheredReplayBuffer(ReplayBuffer):
 
     def _whole(self, gathered: torch.Tensor) -> torch.Tensor:
         whole = gathered.new_zeros(len(gathered), self.width)
-        whole[:, self._index] = gathered
-        return whole
+        return whole.index_copy_(1, self._index, gathered)
 
     _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -205,7 +205,16 @@ class GatheredReplayBuffer(ReplayBuffer):
 
 
 class GentleSAC(SAC):
-    """SAC whose first transitions come from the untrained actor: uniform actions are far from any useful step."""
+    """SAC that begins gently. Its first transitions come from the untrained actor (uniform actions are far from any useful step),
+    and in the first `critic_first` gradient steps only the critics learn: an actor that follows an untrained critic is lost."""
+
+    critic_first = 0
+
+    def _update_learning_rate(self, optimizers: Any) -> None:
+        super()._update_learning_rate(optimizers)
+        if self._n_updates < self.critic_first:
+            for group in self.actor.optimizer.param_groups:
+                group["lr"] = 0.0
 
     def _sample_action(self, learning_starts: int, action_noise: Any = None, n_envs: int = 1) -> tuple[np.ndarray, np.ndarray]:
         return super()._sample_action(0, action_noise, n_envs)

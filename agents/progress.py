@@ -22,7 +22,7 @@ class Bars:
 
         if what != self._what:
             self.close()
-            self._bar, self._what = tqdm(total=total, desc=f"{what:>18}", unit="scene", leave=False), what
+            self._bar, self._what = tqdm(total=total, initial=done, desc=f"{what:>18}", unit="scene", leave=False), what
         self._bar.n = done
         self._bar.refresh()
 

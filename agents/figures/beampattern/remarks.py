@@ -18,6 +18,8 @@ CHANNELS = {"random": False, "los": True}
 POLICIES = (*AO.values(), "joint")
 RANK = 1e-3
 """Least ratio of second to first eigenvalue that counts as a second beam."""
+FEW = 0.05
+"""Share of scenes up to which R_0 counts as zero in general."""
 LOSS_DB = 0.01
 """Least loss of the best single beam that counts."""
 
@@ -112,10 +114,9 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
 
 
 def _case(where: Mapping[str, Any], channel: str, second: Estimate, needed: Estimate, lost: Estimate) -> dict[str, Any]:
-    if channel == "random":
-        verdict = answers.share_above(second)
-    else:
-        verdict = answers.YES if second.high < 0.05 else answers.NO if second.low > 0.05 else answers.UNDECIDED
+    needed_by_more = answers.share_above(second, FEW)
+    opposite = {answers.YES: answers.NO, answers.NO: answers.YES, answers.UNDECIDED: answers.UNDECIDED}
+    verdict = needed_by_more if channel == "random" else opposite[needed_by_more]
     return answers.case(
         where,
         verdict,
@@ -129,8 +130,8 @@ def _questions(cases: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
     counted = (
         f"`second eigenvalue`: share of the scenes in which the second eigenvalue of the optimal R exceeds {RANK:g} of the first."
     )
-    random = f"{counted} Reproduced if that share is above one half (95 % interval)."
-    los = f"{counted} Reproduced if that share is below 5 % (95 % interval)."
+    random = f"{counted} Reproduced if that share is above {100 * FEW:.0f} %, not reproduced if below (95 % interval)."
+    los = f"{counted} Reproduced if that share is below {100 * FEW:.0f} %, not reproduced if above (95 % interval)."
     return [
         answers.question(
             "R2a", "Remark 2: with a random G, R_0 is not zero in general (at random surfaces).", random, cases["2a"]

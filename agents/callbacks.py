@@ -104,8 +104,8 @@ class Pauses:
         if self._log is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            # events that a killed run wrote after its last checkpoint are repeated and disappear
-            self._writer = SummaryWriter(os.fspath(self._log), purge_step=self.learner.steps or None)
+            # what a killed run wrote after its last checkpoint is written again: TensorBoard drops the first version
+            self._writer = SummaryWriter(os.fspath(self._log), purge_step=self.learner.steps + 1 if self.curve else 0)
         if self._show:
             from tqdm import tqdm
 
@@ -127,11 +127,11 @@ class Pauses:
             return False
         if self._due("validation"):
             self.validate()
+        if self._due("log"):
+            self._write(self.learner.scalars())
         if self._due("checkpoint") and self.learner.steps:
             self.checkpoint()
             self.reseed()
-        if self._due("log"):
-            self._write(self.learner.scalars())
         if time.monotonic() - self._shown > 0.2:
             self._update_bar()
         return True

@@ -31,7 +31,7 @@ TEMPORARY = ".tmp"
 """End of the names of unfinished files and folders, which begin with a dot."""
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> Path:
     """Write ``data`` to a temporary file beside ``path``, flush it to disk, and rename it into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

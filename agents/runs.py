@@ -55,7 +55,7 @@ class Run:
 
         buffer = io.BytesIO()
         torch.save(_tensors(state), buffer)
-        write_bytes(self.folder / CHECKPOINT, buffer.getvalue())
+        write_bytes(self.folder / CHECKPOINT, buffer.getbuffer())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last checkpoint, or None. Tensors and plain containers only (`weights_only`)."""

@@ -24,12 +24,21 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 - after the number of threads
 
+ONE_SHOT: dict[str, Any] = {
+    "env": {"episode": "one_shot", "control": "full", "observation": "csi"},
+    "network": {"kind": "flat", "hidden": 256, "ignore": ()},
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "refine": {},
-    "one_shot": {
-        "env": {"episode": "one_shot", "control": "full", "observation": "csi"},
-        "network": {"kind": "flat", "hidden": 256, "ignore": ()},
-        "ppo": {"log_std_init": -0.5},
+    "one_shot": {**ONE_SHOT, "ppo": {"log_std_init": -0.5}},
+    "sac_refine": {"algorithm": "sac"},
+    "sac_one_shot": {
+        "algorithm": "sac",
+        **ONE_SHOT,
+        "sac": {
+            "train_freq": 1, "gradient_steps": 1, "critic_hidden": 128, "learning_rate": 1e-3, "ent_coef": 1e-3,
+            "log_std_init": -0.5, "target_entropy": -1.5,
+        },
     },
 }
 """Changes to `agents/hyperparameters/beampattern.yaml`. `refine` is that file; `one_shot` is the papers' form."""
@@ -45,11 +54,14 @@ def configuration(system: str, recipe: str, seed: int, minutes: float, folder: P
     from agents.hyperparameters import load
 
     base, changes = load(system), RECIPES[recipe]
+    algorithm = changes.get("algorithm", "ppo")
     parts = {
-        name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", "ppo")
+        name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", algorithm)
     }
     where = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
-    return TrainConfig(system=system, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts)
+    return TrainConfig(
+        system=system, algorithm=algorithm, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts
+    )
 
 
 def train_one(system: str, recipe: str, seed: int, minutes: float, folder: Path) -> None:
@@ -171,6 +183,12 @@ def summary(name: str, rows: list[dict[str, Any]], seconds: float) -> dict[str, 
     }
 
 
+def named(recipe: str) -> str:
+    """The recipe with its algorithm, for people."""
+    algorithm = RECIPES[recipe].get("algorithm", "ppo")
+    return f"{algorithm.upper() if len(algorithm) == 3 else algorithm} {recipe.removeprefix(f'{algorithm}_')}"
+
+
 def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]) -> None:
     """Validation curves of every run, with the references' test scores as lines."""
     import matplotlib
@@ -189,7 +207,7 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
                 color=f"C{index}",
                 alpha=0.8,
                 lw=1.2,
-                label=f"PPO {recipe} ({arguments.seeds} seeds)" if seed == 0 else None,
+                label=f"{named(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
             )
     styles = {"ao": "k--", "joint": "k-", "prox_linear": "k:", "gradient": "k-."}
     for name, style in styles.items():

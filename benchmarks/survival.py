@@ -8,8 +8,8 @@ A life is one training run with a budget of steps. It is started, killed after a
 training or saving), started again, until it ends by itself; then the next life begins, until all kills are done. Checked at every
 kill: every file can be read, TensorBoard's up to its last whole record; nothing that was unfinished at an earlier kill is still
 there once the run has started again; the checkpoint never goes back, and its curve is the beginning of the undisturbed one.
-Checked at the end of a life: the agent's files are, byte for byte, the undisturbed ones, and so are the whole curve and the
-learner's state.
+Checked at the end of a life: the agent's files are, byte for byte, the undisturbed ones, and so are the whole curve, also
+as TensorBoard shows it, and the learner's state.
 """
 
 from __future__ import annotations
@@ -161,6 +161,15 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "agent").iterdir())}
 
 
+def tensorboard(folder: Path) -> list[tuple[int, float]]:
+    """The validation curve as TensorBoard shows it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0})
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars("validation/penalised_score")]
+
+
 def survive(algorithm: str, kills: int, steps: int, seed: int, folder: Path, start: Any) -> dict[str, Any]:
     """Do all kills; raises AssertionError where a promise is broken. Returns counts."""
     rng = np.random.default_rng(seed)
@@ -204,6 +213,7 @@ def survive(algorithm: str, kills: int, steps: int, seed: int, folder: Path, sta
             counts["before_checkpoint"] += now["checkpoint"] is None
             counts["unfinished"] += bool(now["unfinished"])
         assert before["finished"] and not before["unfinished"], "the finished run left unfinished files"
+        assert tensorboard(life / NAME) == tensorboard(folder / "alone" / NAME), "TensorBoard shows another curve"
         assert files(life / NAME) == files(folder / "alone" / NAME), "the agent differs from the undisturbed one"
         ours, theirs = before["checkpoint"], alone["checkpoint"]
         assert same(ours["pauses"], theirs["pauses"]), "the curve differs from the undisturbed one"

@@ -171,9 +171,11 @@ class GatheredReplayBuffer(ReplayBuffer):
         gathered = Box(observation_space.low[reads], observation_space.high[reads], dtype=observation_space.dtype)
         super().__init__(buffer_size, gathered, action_space, *args, **kw)
 
-    def add(self, obs: np.ndarray, next_obs: np.ndarray, *args: Any, **kw: Any) -> None:
-        """Store transitions of all scenes."""
-        super().add(obs[:, self.reads], next_obs[:, self.reads], *args, **kw)
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: list[dict[str, Any]]) -> None:
+        """Store transitions of all scenes. What follows a natural end is stored as zeros: nothing is bootstrapped from it."""
+        following = next_obs[:, self.reads]
+        following[[bool(end) and not info.get("TimeLimit.truncated", False) for end, info in zip(done, infos, strict=True)]] = 0
+        super().add(obs[:, self.reads], following, action, reward, done, infos)
 
     def _get_samples(self, *args: Any, **kw: Any) -> Any:
         samples = super()._get_samples(*args, **kw)
@@ -185,12 +187,24 @@ class GatheredReplayBuffer(ReplayBuffer):
         whole = gathered.new_zeros(len(gathered), self.width)
         return whole.index_copy_(1, self._index, gathered)
 
-    _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+    _ARRAYS = ("observations", "actions", "rewards", "dones", "timeouts")
 
     def state(self) -> dict[str, Any]:
-        """The stored transitions."""
+        """The stored transitions. Of the next observations only those that are neither zeros nor the observations of the step
+        after, which they are inside of an episode."""
         filled = self.buffer_size if self.full else self.pos
-        return {"pos": self.pos, "full": self.full, **{name: getattr(self, name)[:filled] for name in self._ARRAYS}}
+        following = self.next_observations[:filled]
+        same = np.zeros(following.shape[:2], bool)
+        same[:-1] = (following[:-1] == self.observations[1:filled]).all(axis=-1)
+        other = following.any(axis=-1) & ~same
+        return {
+            "pos": self.pos,
+            "full": self.full,
+            "same": same,
+            "other": other,
+            "next_observations": following[other],
+            **{name: getattr(self, name)[:filled] for name in self._ARRAYS},
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
@@ -201,6 +215,10 @@ class GatheredReplayBuffer(ReplayBuffer):
             if stored.shape != (filled, *array.shape[1:]):
                 raise ValueError(f"replay buffer: {name} has shape {stored.shape}, needed {(filled, *array.shape[1:])}")
             array[:filled] = stored
+        following, same = np.zeros_like(self.observations[:filled]), np.asarray(state["same"])
+        following[:-1][same[:-1]] = self.observations[1:filled][same[:-1]]
+        following[np.asarray(state["other"])] = np.asarray(state["next_observations"])
+        self.next_observations[:filled] = following
         self.pos, self.full = pos, full
 
 

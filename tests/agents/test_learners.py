@@ -122,6 +122,7 @@ def test_replay_buffer_holds_what_happened(system: Any, form: str) -> None:
         ends += int(done.sum())
         then = np.array([final[k] if done[k] else following[k] for k in range(4)])
         np.testing.assert_array_equal(buffer.observations[i], observation[:, reads])
+        then[terminated & ~truncated] = 0  # nothing is bootstrapped from them
         np.testing.assert_array_equal(buffer.next_observations[i], then[:, reads])
         np.testing.assert_array_equal(buffer.actions[i], action)
         np.testing.assert_allclose(buffer.rewards[i], reward, rtol=1e-6)
@@ -129,6 +130,23 @@ def test_replay_buffer_holds_what_happened(system: Any, form: str) -> None:
         observation = following
     assert len(seen) == 8 and ends == {"refine": 8, "one_shot": 32, "fading": 4}[form]
     assert np.all(buffer.timeouts[: buffer.pos] == 0) == (form != "fading")
+
+
+@pytest.mark.parametrize("pauses", [2, 5])
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_replay_buffer_is_restored(system: Any, form: str, pauses: int) -> None:
+    """Half full and overwritten, across the new episodes of a reseed; the state holds few of the next observations."""
+    learner, other = build("sac", setup(system, form)), build("sac", setup(system, form))
+    for i in range(pauses):
+        learner.reseed(np.random.default_rng(i))
+        train_for(learner, 1)
+    state = learner.state()["replay"]
+    stored, restored = learner.model.replay_buffer, other.model.replay_buffer
+    assert stored.full == (pauses == 5) and len(state["next_observations"]) <= state["observations"].shape[0]
+    restored.restore(state)
+    assert (restored.pos, restored.full) == (stored.pos, stored.full)
+    for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
+        np.testing.assert_array_equal(getattr(restored, name), getattr(stored, name))
 
 
 def test_replay_buffer_gives_networks_what_they_read(system: Any) -> None:

@@ -19,7 +19,7 @@ FALL_DB = 0.01
 
 
 def configure(quick: bool) -> dict[str, Any]:
-    """Panels with their threshold, rounds on the axis, scenes of the runs without the rule (`free_scenes`)."""
+    """Panels with their threshold, rounds on the axis, scenes of the (long) runs without the rule (`free_scenes`)."""
     sizes = (("five", 32, 22.0, 100, 100), ("five", 64, 28.0, 100, 25), ("sectors", 32, 22.0, 100, 25))
     panels = [
         {"preset": preset, "num_elements": n, "threshold_db": threshold, "scenes": scenes, "free_scenes": free}
@@ -124,7 +124,7 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
                 free = gather(results, panel, threshold, name)
                 mask = free["feasible"] & served[: len(free["feasible"])]
                 path = rounds_axis(free["history"], config["rounds"])[:, mask]
-                shown[name] = path
+                shown[name], shown["free"] = path, path.shape[1]
                 for i in range(len(path)):
                     facts = {"panel": panel.name, "curve": name, "round": i, "quantity": "gain_dbm"}
                     rows.append({**facts, **point(path[i]), **_quartiles(path[i])})
@@ -254,7 +254,8 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
             stop = shown[f"stop-{start}"]
             counts = np.bincount(np.minimum(stop, config["rounds"]), minlength=config["rounds"] + 1)
             bottom.bar(x + width, counts, 0.4, color=colour, label=curve.label)
-        top.set_title(f"{name}, {shown['threshold']:g} dB, {shown['count']} scenes")
+        fewer = f" (without the rule: {shown['free']})" if shown["free"] < shown["count"] else ""
+        top.set_title(f"{name}, {shown['threshold']:g} dB, {shown['count']} scenes{fewer}", fontsize=11)
         top.set_ylabel("minimum gain, dBm (mean; band: quartiles)")
         bottom.set_ylabel("scenes")
         bottom.set_xlabel("round (bars: round of the last change)")

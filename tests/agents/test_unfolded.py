@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -59,9 +62,9 @@ def test_dual_reaches_the_prox_linear_step():
     expected = prox_linear(score, slack, jacobian, 2.0, np.array([0.05]), 5000)[:, 0]
     pieces, j = torch.as_tensor(np.concatenate([score, slack], 1)), torch.as_tensor(jacobian) * 0.05**0.5
     dual = _Dual(torch.zeros(7, 5, dtype=torch.float64), torch.zeros(7, 2, dtype=torch.float64), 2.0)
-    weights = dual.descend(pieces, j @ j.mT, torch.full((7,), 2.0, dtype=torch.float64), 20000)
+    weights = dual.descend(pieces, j @ j.mT, torch.full((7,), 2.0, dtype=torch.float64), 4000)
     step = (weights[:, None] @ j)[:, 0].numpy() * 0.05**0.5
-    assert np.abs(step - expected).max() < 1e-3 * np.abs(expected).max()
+    assert np.abs(step - expected).max() < 5e-3 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("settings", [{}, {"width": 0}, {"width": 0, "context": False}, {"knots": 1}])
@@ -132,7 +135,8 @@ def test_answers_depend_on_neither_batch_nor_chunk():
 @pytest.mark.parametrize("env", [EnvSettings(), EnvSettings(csi_error=0.1), EnvSettings(control="structured")])
 def test_training_raises_the_score(env):
     system = make()
-    learner = build("unfolded", setup(system, env=env))
+    settings = dataclasses.replace(SMALL, batch=32, learning_rate=0.01, schedule_rate=0.05)
+    learner = build("unfolded", setup(system, settings, env=env))
     learner.reseed(np.random.default_rng(0))
     scene = scenes(system, 64, seed=9, csi_error=env.csi_error or 0.0)
 
@@ -141,7 +145,7 @@ def test_training_raises_the_score(env):
         return float(np.mean(system.penalised(system.evaluate(scene, design))))
 
     before = score()
-    pauses = iter([True] * (12 if env.control else 40) + [False])
+    pauses = iter([True] * (6 if env.control else 15) + [False])
     learner.learn(lambda: next(pauses))
     assert score() > before + 0.01
 
@@ -175,10 +179,8 @@ def test_trained_agent_is_loaded_and_serves_other_systems(tmp_path, monkeypatch)
 
 def test_two_runs_of_one_seed_are_equal_and_a_resumed_one_too(tmp_path, monkeypatch):
     monkeypatch.setattr("agents.pictures.agent_picture", lambda agent, scene: None)
-    steps = 4 * 8 * 30
+    steps = 4 * 8 * 20
     first, second = run(tmp_path / "x", "a", steps), run(tmp_path / "y", "a", steps)
-    third_learner = None
-
     class Stop(Exception):
         pass
 
@@ -188,7 +190,7 @@ def test_two_runs_of_one_seed_are_equal_and_a_resumed_one_too(tmp_path, monkeypa
 
     def breaking(self):
         count[0] += 1
-        if count[0] == 17:
+        if count[0] == 12:
             raise Stop
         update(self)
 
@@ -197,7 +199,6 @@ def test_two_runs_of_one_seed_are_equal_and_a_resumed_one_too(tmp_path, monkeypa
         run(tmp_path / "z", "a", steps)
     monkeypatch.setattr(Unfolded, "_update", update)
     third = run(tmp_path / "z", "a", steps)
-    assert third_learner is None
     for other in (second, third):
         for file in ("weights.npz", "agent.json"):
             assert (first.agent / file).read_bytes() == (other.agent / file).read_bytes(), file
@@ -205,7 +206,7 @@ def test_two_runs_of_one_seed_are_equal_and_a_resumed_one_too(tmp_path, monkeypa
 
 def test_drives_an_environment():
     system = make()
-    env = ris_gym.systems and __import__("gymnasium").make_vec(
+    env = gymnasium.make_vec(
         "ris_gym/Beampattern-v0", num_envs=3, num_elements=8, num_antennas=4, autoreset_mode="Disabled"
     )
     agent = UnfoldedAgent(system, random_network())

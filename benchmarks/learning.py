@@ -1,11 +1,11 @@
 """The learning benchmark: several seeds per recipe, trained with a budget of CPU time, compared on unseen frozen scenes.
 
-    python benchmarks/learning.py                                    all recipes, 5 seeds, 10 minutes of one core each
+    python benchmarks/learning.py                                    the main recipes, 5 seeds, 10 minutes of one core each
     python benchmarks/learning.py --recipes refine --seeds 2 --minutes 1 --folder runs/quick
 
-Seeds run `--jobs` at a time, each on one thread; interrupted, the same command goes on. Results: `<folder>/learning.json`
-(every run), `<folder>/learning.csv`, `<folder>/learning.png` (validation curves) and a table on screen. The final table compares
-the agents of all seeds with the optimisers on the frozen test set; decision times are taken at batch 256 in the same run.
+Recipes stand in `benchmarks/recipes.py`. Seeds run `--jobs` at a time, each on one thread; interrupted, the same command goes on.
+Results: `<folder>/<name>.json` (every run), `.csv`, `.png` (validation curves) and a table on screen. The table compares the
+agents of all seeds with the optimisers on the frozen test set; decision times are taken at batch 256 in the same run.
 """
 
 from __future__ import annotations
@@ -23,25 +23,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402 - after the number of threads
-
-ONE_SHOT: dict[str, Any] = {
-    "env": {"episode": "one_shot", "control": "full", "observation": "csi"},
-    "network": {"kind": "flat", "hidden": 256, "ignore": ()},
-}
-RECIPES: dict[str, dict[str, Any]] = {
-    "refine": {},
-    "one_shot": {**ONE_SHOT, "ppo": {"log_std_init": -0.5}},
-    "sac_refine": {"algorithm": "sac"},
-    "sac_one_shot": {
-        "algorithm": "sac",
-        **ONE_SHOT,
-        "sac": {
-            "train_freq": 1, "gradient_steps": 1, "critic_hidden": 128, "learning_rate": 1e-3, "ent_coef": 1e-3,
-            "log_std_init": -0.5, "target_entropy": -1.5,
-        },
-    },
-}
-"""Changes to `agents/hyperparameters/beampattern.yaml`. `refine` is that file; `one_shot` is the papers' form."""
+from recipes import MAIN, RECIPES, label  # noqa: E402
 
 REFERENCES = ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random")
 
@@ -120,73 +102,41 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Compare all agents with the references on the frozen test set; write and print."""
     import ris_gym
     from agents import compare
-    from agents.files import write_bytes, write_json
+    from agents.files import write_csv, write_json
     from baselines import names
 
     system = ris_gym.systems.make(arguments.system)
     agents = {
-        f"{recipe}-s{seed}": str(folder / f"{recipe}-s{seed}") for recipe in arguments.recipes for seed in range(arguments.seeds)
+        recipe: tuple(str(folder / f"{recipe}-s{seed}") for seed in range(arguments.seeds)) for recipe in arguments.recipes
     }
     references = [name for name in REFERENCES if name in names(system)]
     table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes)
-    table.save(folder, "comparison")
+    table.save(folder, f"{arguments.name}-comparison")
     print(table)
-    seconds = decision_times(system, {**{r: agents[f"{r}-s0"] for r in arguments.recipes}, **{n: n for n in references}})
+    seconds = decision_times(system, {**{recipe: runs[0] for recipe, runs in agents.items()}, **{n: n for n in references}})
     rows = []
-    for recipe in arguments.recipes:
-        names_of_runs = [f"{recipe}-s{seed}" for seed in range(arguments.seeds)]
-        row = summary(recipe, [table.row(name) for name in names_of_runs], seconds[recipe])
-        for reference in (name for name in ("ao", "prox_linear", "joint") if name in references):
-            row[f"minus_{reference}"] = against(table, names_of_runs, reference)
-            print(f"{recipe} - {reference}: {row[f'minus_{reference}']} (mean, 95 % interval over runs and scenes)")
+    for policy in (*agents, *references):
+        found = table.row(policy)
+        row: dict[str, Any] = {"policy": policy, "runs": found["score_runs"]}
+        row |= {key: found[key] for key in ("score", "score_low", "score_high", "score_min", "score_max", "score_iqm")}
+        row |= {key: found[key] for key in ("gap_to_bound", "violation_rate", "violation_rate_runs")}
+        row["ms_per_scene"] = 1e3 * seconds[policy]
+        for reference in (name for name in ("ao", "joint") if name in references):
+            row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
+        for reference in (name for name in ("ao", "prox_linear", "joint") if name in references and name != policy):
+            for what, value in table.against(policy, reference).items():
+                row |= {
+                    f"{what}_against_{reference}": value.value,
+                    f"{what}_against_{reference}_low": value.low,
+                    f"{what}_against_{reference}_high": value.high,
+                }
         rows.append(row)
-    rows += [summary(name, [table.row(name)], seconds[name]) for name in references]
-    ao = next((row for row in rows if row["policy"] == "ao"), None)
-    header = ["policy", "score", "score_min", "score_max", "gap_to_bound", "violation_rate", "ms_per_scene", "ao_time_ratio"]
-    lines = [",".join(header)]
-    for row in rows:
-        row["ao_time_ratio"] = ao["ms_per_scene"] / row["ms_per_scene"] if ao else float("nan")
-        lines.append(",".join(row["policy"] if key == "policy" else f"{row[key]:.5g}" for key in header))
-    write_bytes(folder / "learning.csv", ("\n".join(lines) + "\n").encode())
+        times = " ".join(f"{row[key]:.1f}x {key.removesuffix('_time_ratio')}" for key in row if key.endswith("_time_ratio"))
+        print(f"{policy:<22} {row['score']:+.3f} [{row['score_min']:+.3f} .. {row['score_max']:+.3f}]  {times}")
+    write_csv(folder / f"{arguments.name}.csv", rows)
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds}
-    write_json(folder / "learning.json", {"rows": rows, "meta": table.meta, **budget})
-    print("\n".join(lines))
+    write_json(folder / f"{arguments.name}.json", {"rows": rows, "meta": table.meta, **budget})
     curves(folder, arguments, {row["policy"]: row["score"] for row in rows})
-
-
-def against(table: Any, members: list[str], reference: str, resamples: int = 4000) -> list[float]:
-    """Mean over runs and scenes of score - reference score, with a 95 % interval from resampling runs and scenes (paired)."""
-    by_name = {result.name: result for result in table.results}
-    counted = np.array([status != "infeasible" for status in table.bound_status])
-    differences = np.stack([by_name[name].score - by_name[reference].score for name in members])[:, counted]
-    rng = np.random.default_rng(0)
-    runs, scenes = differences.shape
-    means = [
-        differences[np.ix_(rng.integers(runs, size=runs), rng.integers(scenes, size=scenes))].mean() for _ in range(resamples)
-    ]
-    return [float(differences.mean()), *(float(q) for q in np.percentile(means, [2.5, 97.5]))]
-
-
-def summary(name: str, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Mean over the runs, and every run."""
-    runs = [row["score"] for row in rows]
-    return {
-        "policy": name,
-        "score": float(np.mean(runs)),
-        "score_min": float(np.min(runs)),
-        "score_max": float(np.max(runs)),
-        "runs": runs,
-        "gap_to_bound": float(np.mean([row["gap_to_bound"] for row in rows])),
-        "violation_rate": float(np.mean([row["violation_rate"] for row in rows])),
-        "violation_rates": [row["violation_rate"] for row in rows],
-        "ms_per_scene": 1e3 * seconds,
-    }
-
-
-def named(recipe: str) -> str:
-    """The recipe with its algorithm, for people."""
-    algorithm = RECIPES[recipe].get("algorithm", "ppo")
-    return f"{algorithm.upper() if len(algorithm) == 3 else algorithm} {recipe.removeprefix(f'{algorithm}_')}"
 
 
 def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]) -> None:
@@ -207,7 +157,7 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
                 color=f"C{index}",
                 alpha=0.8,
                 lw=1.2,
-                label=f"{named(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
+                label=f"{label(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
             )
     styles = {"ao": "k--", "joint": "k-", "prox_linear": "k:", "gradient": "k-."}
     for name, style in styles.items():
@@ -216,19 +166,21 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
     axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(folder / "learning.png", dpi=130)
+    figure.savefig(folder / f"{arguments.name}.png", dpi=130)
 
 
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--system", default="beampattern")
-    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=["refine", "one_shot"])
+    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(MAIN))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes per run")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--scenes", type=int, default=100, help="frozen test scenes")
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
+    parser.add_argument("--name", default="learning", help="files are <folder>/<name>.csv, .json, .png")
+    parser.add_argument("--report", action="store_true", help="train nothing, report the runs that are there")
     parser.add_argument("--one", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     folder = Path(arguments.folder)
@@ -236,7 +188,8 @@ def main() -> None:
         train_one(arguments.system, arguments.one[0], int(arguments.one[1]), arguments.minutes, folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    train_all(arguments, folder)
+    if not arguments.report:
+        train_all(arguments, folder)
     report(arguments, folder)
 
 

@@ -20,7 +20,7 @@ FALL_DB = 0.01
 
 def configure(quick: bool) -> dict[str, Any]:
     """Panels with their threshold, rounds on the axis, scenes of the (long) runs without the rule (`free_scenes`)."""
-    sizes = (("five", 32, 22.0, 100, 100), ("five", 64, 28.0, 100, 25), ("sectors", 32, 22.0, 100, 25))
+    sizes = (("five", 32, 22.0, 100, 100), ("five", 64, 28.0, 100, 100), ("sectors", 32, 22.0, 100, 100))
     panels = [
         {"preset": preset, "num_elements": n, "threshold_db": threshold, "scenes": scenes, "free_scenes": free}
         for preset, n, threshold, scenes, free in sizes

@@ -15,6 +15,7 @@ ARGUMENTS = {
     "gradient_ascent": ["--steps", "5", "--scenes", "4"],
     "random_agent": ["--steps", "5", "--num-envs", "4"],
     "train_ppo": ["--steps", "64", "--num-envs", "8"],
+    "train_unfolded": ["--minutes", "0.02", "--elements", "6", "--others", "9", "--scenes", "4"],
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from agents.comparison import compare
 from agents.progress import Bars
@@ -21,6 +21,8 @@ class Demo:
     """Train an agent and compare it with the optimisers on frozen unseen scenes."""
 
     system: Any
+    algorithm: Literal["ppo", "sac", "unfolded"] = "ppo"
+    """`ppo`, `sac`: reinforcement learning in refinement episodes; `unfolded`: through the differentiable physics."""
     minutes: float = 3.0
     """Wall time of the training."""
     steps: int | None = None
@@ -48,6 +50,7 @@ def demo(config: Demo) -> Any:
     system = config.system
     training = TrainConfig(
         system=system,
+        algorithm=config.algorithm,
         minutes=config.minutes,
         steps=config.steps,
         seed=config.seed,
@@ -56,7 +59,7 @@ def demo(config: Demo) -> Any:
         validation_scenes=config.validation_scenes,
         progress=config.progress,
     )
-    print(f"1/2  training on {system.name} for {config.minutes:g} minutes (after reference values of the validation scenes)")
+    print(f"1/2  training ({config.algorithm}) on {system.name} for {config.minutes:g} minutes (after reference values of the validation scenes)")
     result = train(training, complete=_complete)
     available = baselines.names(system)
     names = [name for name in config.policies if name in available]

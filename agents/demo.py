@@ -59,7 +59,8 @@ def demo(config: Demo) -> Any:
         validation_scenes=config.validation_scenes,
         progress=config.progress,
     )
-    print(f"1/2  training ({config.algorithm}) on {system.name} for {config.minutes:g} minutes (after reference values of the validation scenes)")
+    what = f"{config.algorithm} on {system.name} for {config.minutes:g} minutes"
+    print(f"1/2  training {what} (after reference values of the validation scenes)")
     result = train(training, complete=_complete)
     available = baselines.names(system)
     names = [name for name in config.policies if name in available]

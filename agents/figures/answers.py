@@ -6,6 +6,7 @@ instance preset, elements, start), `numbers` (name -> estimate and digits) and i
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -95,23 +96,24 @@ def question(name: str, statement: str, rule: str, cases: Sequence[Mapping[str, 
 
 
 def overall(cases: Sequence[Mapping[str, Any]]) -> str:
-    """The verdict that all cases share; else `depends on` what decides, with the counts."""
+    """The verdict that all cases share; else `depends on` the fewest columns that decide it, with the counts."""
     verdicts = [item["verdict"] for item in cases]
     if not verdicts:
         return UNDECIDED
     if len(set(verdicts)) == 1:
         return str(verdicts[0])
     keys = list(dict.fromkeys(key for item in cases for key in item["where"]))
-    for key in keys:
-        told: dict[Any, set[str]] = {}
+    for deciding in (part for size in range(1, len(keys) + 1) for part in itertools.combinations(keys, size)):
+        told: dict[tuple[Any, ...], set[str]] = {}
         for item in cases:
-            told.setdefault(item["where"].get(key), set()).add(item["verdict"])
+            told.setdefault(tuple(item["where"].get(key) for key in deciding), set()).add(item["verdict"])
         if all(len(found) == 1 for found in told.values()):
-            parts = ", ".join(f"{value}: {next(iter(found))}" for value, found in told.items())
-            return f"depends on {key} ({parts})"
+            break
+    if len(deciding) == 1:
+        parts = ", ".join(f"{value}: {next(iter(found))}" for (value,), found in told.items())
+        return f"depends on {deciding[0]} ({parts})"
     counts = ", ".join(f"{verdict} in {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
-    differing = [key for key in keys if len({str(item["where"].get(key)) for item in cases}) > 1]
-    return f"depends on {' and '.join(differing)} ({counts} of {len(verdicts)} cases)"
+    return f"depends on {' and '.join(deciding)} ({counts} of {len(verdicts)} cases)"
 
 
 def _cell(value: Mapping[str, Any]) -> str:

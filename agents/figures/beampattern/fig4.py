@@ -113,7 +113,7 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
             share = 100.0 * np.array([entry["share"] for entry in shown[key]])
             bottom.plot(x, share, marker=".", linewidth=1.1, **CURVES[key].style)
             if key == "random":
-                text = f"random: {np.nanmin(mean):.1f} to {np.nanmax(mean):.1f} dBm, below the axis"
+                text = f"random: {np.nanmean(mean):.1f} dBm, below the axis"
                 top.text(0.02, 0.02, text, transform=top.transAxes, fontsize=8, color=CURVES[key].colour)
                 top.plot([], [], **CURVES[key].style)
                 continue

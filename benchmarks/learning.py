@@ -139,34 +139,55 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     curves(folder, arguments, {row["policy"]: row["score"] for row in rows})
 
 
+def whole_curve(folder: Path) -> list[dict[str, float]]:
+    """All validations of a run; its agent's own curve ends at the checkpoint that was kept."""
+    from agents.runs import Run
+
+    state = Run(folder).load_checkpoint() or {}
+    for part in ("pauses", "callback"):
+        if part in state:
+            return list(state[part]["curve"])
+    stored = json.loads((folder / "agent" / "agent.json").read_text(encoding="utf-8"))
+    return list(stored["training"]["curve"])
+
+
 def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]) -> None:
-    """Validation curves of every run, with the references' test scores as lines."""
+    """Validation curves of every run, with the references' test scores as lines; right: the part near `joint`."""
+    import io
+
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8.0, 4.8), layout="constrained")
-    for index, recipe in enumerate(arguments.recipes):
-        for seed in range(arguments.seeds):
-            stored = json.loads((folder / f"{recipe}-s{seed}" / "agent" / "agent.json").read_text(encoding="utf-8"))
-            curve = stored["training"]["curve"]
-            axes.plot(
-                [point["seconds"] / 60.0 for point in curve],
-                [point["penalised_score"] for point in curve],
-                color=f"C{index}",
-                alpha=0.8,
-                lw=1.2,
-                label=f"{label(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
-            )
-    styles = {"ao": "k--", "joint": "k-", "prox_linear": "k:", "gradient": "k-."}
-    for name, style in styles.items():
-        if name in levels:
-            axes.axhline(levels[name], ls=style[1:], color="k", lw=1.0, label=f"{name} (test scenes)")
-    axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(folder / f"{arguments.name}.png", dpi=130)
+    from agents.files import write_bytes
+
+    figure, panels = plt.subplots(1, 2, figsize=(11.0, 5.2), layout="constrained")
+    styles = {"ao": "--", "joint": "-", "prox_linear": ":", "gradient": "-."}
+    for axes in panels:
+        for index, recipe in enumerate(arguments.recipes):
+            for seed in range(arguments.seeds):
+                curve = whole_curve(folder / f"{recipe}-s{seed}")
+                axes.plot(
+                    [point["seconds"] / 60.0 for point in curve],
+                    [point["penalised_score"] for point in curve],
+                    color=f"C{index}",
+                    alpha=0.8,
+                    lw=1.2,
+                    label=f"{label(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
+                )
+        for name, style in styles.items():
+            if name in levels:
+                axes.axhline(levels[name], ls=style, color="k", lw=1.0, label=f"{name} (test scenes)")
+        axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
+        axes.grid(alpha=0.3)
+    if "joint" in levels:
+        panels[1].set_ylim(levels["joint"] - 0.2, levels["joint"] + 0.02)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    write_bytes(folder / f"{arguments.name}.png", buffer.getvalue())
 
 
 def main() -> None:

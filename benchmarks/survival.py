@@ -4,12 +4,12 @@
     python benchmarks/survival.py --forks --kills 4                quicker: children of one process that has imported everything;
                                                                    half of the kills hit the middle of a file operation
 
-A life is one training run with a budget of steps. It is started, killed after a random time (at start-up, in validation,
-training or saving), started again, until it ends by itself; then the next life begins, until all kills are done. Checked at every
-kill: every file can be read, TensorBoard's up to its last whole record; nothing that was unfinished at an earlier kill is still
-there once the run has started again; the checkpoint never goes back, and its curve is the beginning of the undisturbed one.
-Checked at the end of a life: the agent's files are, byte for byte, the undisturbed ones, and so are the whole curve, also
-as TensorBoard shows it, and the learner's state.
+A life is one training run with a budget of steps. It is started, killed after a random time (a third of the kills anywhere from
+the start of the program on, most of which is imports; the others from the beginning of training on), and started again, until it
+ends by itself; then the next life begins, until all kills are done. Checked at every kill: every file can be read, TensorBoard's
+up to its last whole record; nothing that was unfinished at an earlier kill is still there once the run has started again; the
+checkpoint never goes back, and its curve is the beginning of the undisturbed one. Checked at the end of a life: the agent's
+files are, byte for byte, the undisturbed ones, and so are the whole curve, also as TensorBoard shows it, and the learner's state.
 """
 
 from __future__ import annotations
@@ -170,12 +170,22 @@ def tensorboard(folder: Path) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars("validation/penalised_score")]
 
 
+def until_training(process: Any, folder: Path) -> None:
+    """Wait until the run begins to train (it opens a file for TensorBoard), or ends."""
+    before = set(folder.glob("tensorboard/events.*"))
+    while process.wait(0.01) is None and set(folder.glob("tensorboard/events.*")) == before:
+        pass
+
+
 def survive(algorithm: str, kills: int, steps: int, seed: int, folder: Path, start: Any) -> dict[str, Any]:
     """Do all kills; raises AssertionError where a promise is broken. Returns counts."""
     rng = np.random.default_rng(seed)
     began = time.perf_counter()
-    code = start(command(algorithm, steps, folder / "alone")).wait(None)
-    whole = time.perf_counter() - began
+    process = start(command(algorithm, steps, folder / "alone"))
+    until_training(process, folder / "alone" / NAME)
+    training = time.perf_counter()
+    code = process.wait(None)
+    whole, training = time.perf_counter() - began, time.perf_counter() - training
     assert code == 0, f"the undisturbed run ended with {code}"
     start(command(algorithm, steps, folder / "again")).wait(None)
     assert files(folder / "alone" / NAME) == files(folder / "again" / NAME), "two undisturbed runs differ"
@@ -191,7 +201,13 @@ def survive(algorithm: str, kills: int, steps: int, seed: int, folder: Path, sta
             if start is Fork and counts["kills"] < kills and rng.random() < 0.5:
                 aim = (str(rng.choice(AIMS)), int(rng.geometric(0.06)))
             process = start(command(algorithm, steps, life), aim)
-            code = process.wait(None if aim or counts["kills"] >= kills else float(rng.uniform(0.0, whole)))
+            if aim or counts["kills"] >= kills:
+                code = process.wait(None)
+            elif rng.random() < 1 / 3:
+                code = process.wait(float(rng.uniform(0.0, whole)))
+            else:
+                until_training(process, life / NAME)
+                code = process.wait(float(rng.uniform(0.0, training)))
             if code is None:
                 process.kill()
                 code = -signal.SIGKILL

@@ -174,11 +174,13 @@ def _write(
     import ris_gym
 
     result = figure.summarise(config, results)
+    default = figure.configure(False)
     facts = {
         "figure": figure.name,
         "title": figure.title,
         "config": config,
         "config_hash": label,
+        "not_default": sorted(key for key, value in config.items() if value != default.get(key)),
         "versions": {
             "ris_gym": ris_gym.__version__,
             "python": platform.python_version(),

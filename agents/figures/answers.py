@@ -139,7 +139,8 @@ def render(value: Mapping[str, Any]) -> str:
     """The answers of one figure's JSON as markdown: a summary of the statements, then one table per statement."""
     scenes = "; ".join(f"{name}: {facts['count']}" for name, facts in value.get("scenes", {}).items())
     cost = f" {value['cpu_seconds'] / 60:.0f} CPU minutes." if "cpu_seconds" in value else ""
-    lines = [f"Scenes: {scenes}.{cost}", "", "| | the paper's statement | verdict |", "| --- | --- | --- |"]
+    other = f" Other than the command's defaults: {', '.join(value['not_default'])}." if value.get("not_default") else ""
+    lines = [f"Scenes: {scenes}.{cost}{other}", "", "| | the paper's statement | verdict |", "| --- | --- | --- |"]
     for item in value["answers"]:
         lines.append(f"| {item['id']} | {item['paper']} | **{item['verdict']}** |")
     for item in value["answers"]:

@@ -96,7 +96,12 @@ def test_files_and_rerun(toy: Figure, tmp_path: Path) -> None:
     assert reproduce(toy, config, tmp_path / "r") == paths and calls(tmp_path) == [0, 1, 2, 3]
     assert paths[0].read_bytes() == before and before.count(b"\n") == 5
     stored = json.loads(paths[1].read_text())
-    assert stored["config"] == config and stored["config_hash"] == paths[1].parent.name and len(stored["sources"]) == 1
+    assert (
+        stored["not_default"] == []
+        and stored["config"] == config
+        and stored["config_hash"] == paths[1].parent.name
+        and len(stored["sources"]) == 1
+    )
     elsewhere = reproduce(toy, config, tmp_path / "r", output=tmp_path / "docs")
     assert elsewhere[0] == tmp_path / "docs" / "toy-fig1.csv" and elsewhere[0].read_bytes() == before
     assert no_leftovers(tmp_path / "r")

@@ -19,14 +19,14 @@ from baselines.beampattern.units import Scaled
 from baselines.policy import scene_generators
 
 SMALL = {"num_antennas": 3, "num_sensing_beams": 1, "angles_deg": [-30.0, 0.0, 40.0]}
-PANEL = {"preset": "five", "num_elements": 6, "scenes": 6}
+PANEL = {"preset": "five", "num_elements": 6, "scenes": 5}
 TINY: dict[str, dict[str, Any]] = {
-    "fig2": {"panels": [{**PANEL, "threshold_db": 8.0, "free_scenes": 4}], "rounds": 3, "free_randomisations": [20, 40]},
+    "fig2": {"panels": [{**PANEL, "threshold_db": 8.0, "free_scenes": 3}], "rounds": 2, "free_randomisations": [20]},
     "fig3": {"panels": [{**PANEL, "threshold_db": 8.0}], "grid": 31},
-    "fig4": {"panels": [{**PANEL, "thresholds_db": [0.0, 20.0], "low_db": 0.0, "high_db": 20.0}]},
-    "remarks": {"num_elements": 6, "scenes": 4, "threshold_db": 8.0, "angles": [3], "levels": [0.0, 0.5], "presets": ["five"]},
+    "fig4": {"panels": [{**PANEL, "thresholds_db": [3.0], "low_db": 3.0, "high_db": 3.0}]},
+    "remarks": {"num_elements": 6, "scenes": 3, "threshold_db": 8.0, "angles": [3], "levels": [0.5], "presets": ["five"]},
 }
-COMMON: dict[str, Any] = {"randomisations": 20, "chunk": 4, "system": SMALL}
+COMMON: dict[str, Any] = {"randomisations": 20, "chunk": 3, "system": SMALL}
 FIGURES = {"fig2": fig2.FIGURE, "fig3": fig3.FIGURE, "fig4": fig4.FIGURE, "remarks": remarks.FIGURE}
 
 
@@ -76,22 +76,18 @@ def test_full_and_quick_configurations(name: str) -> None:
 
 def test_what_must_hold_between_the_curves_of_figure_4(made: dict[str, list[Path]]) -> None:
     level = {
-        (row["threshold_db"], row["curve"]): float(row["mean"])
-        for row in rows(made["fig4"][0])
-        if row["quantity"] == "gain_dbm" and row["threshold_db"] == "0.0"
+        (row["threshold_db"], row["curve"]): float(row["mean"]) for row in rows(made["fig4"][0]) if row["quantity"] == "gain_dbm"
     }
     for (threshold, curve), mean in level.items():
         assert mean <= level[threshold, "bound"] + 1e-6, curve
     # the same start and the incumbent kept: never below the separate design of the same scenes
-    pairs = {
-        row["curve"]: row for row in rows(made["fig4"][0]) if row["quantity"] == "difference_db" and row["threshold_db"] == "0.0"
-    }
+    pairs = {row["curve"]: row for row in rows(made["fig4"][0]) if row["quantity"] == "difference_db"}
     assert float(pairs["ao-separate minus separate"]["low"]) >= -1e-6
     assert float(pairs["ao-separate minus bound"]["high"]) <= 1e-6
 
 
 def test_chunks_do_not_change_the_results(tmp_path: Path, made: dict[str, list[Path]]) -> None:
-    config = configuration(fig4.FIGURE, overrides={**COMMON, **TINY["fig4"], "chunk": 6})
+    config = configuration(fig4.FIGURE, overrides={**COMMON, **TINY["fig4"], "chunk": 5})
     whole = reproduce(fig4.FIGURE, config, tmp_path)[0]
     for one, other in zip(rows(whole), rows(made["fig4"][0]), strict=True):
         assert {key: one[key] for key in ("curve", "quantity", "count")} == {

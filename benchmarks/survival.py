@@ -37,6 +37,7 @@ SMALL = {
     "ppo": ["--ppo.num-envs", "4", "--ppo.n-steps", "4", "--ppo.batch-size", "16", "--ppo.n-epochs", "1"],
     "sac": ["--sac.num-envs", "4", "--sac.train-freq", "4", "--sac.gradient-steps", "2", "--sac.batch-size", "16",
             "--sac.buffer-size", "128", "--sac.learning-starts", "32", "--sac.critic-hidden", "8", "--sac.critic-first", "20"],
+    "unfolded": ["--unfolded.layers", "2", "--unfolded.batch", "4", "--unfolded.hidden", "8", "--unfolded.width", "4"],
 }
 # fmt: on
 """Flags of a tiny system and tiny learners: what is tested is the run around them."""
@@ -238,7 +239,10 @@ def survive(algorithm: str, kills: int, steps: int, seed: int, folder: Path, sta
 
 
 def _steps(checkpoint: dict[str, Any] | None) -> int:
-    return 0 if checkpoint is None else int(checkpoint["learner"]["num_timesteps"])
+    if checkpoint is None:
+        return 0
+    learner = checkpoint["learner"]
+    return int(learner["num_timesteps"] if "num_timesteps" in learner else learner["steps"])
 
 
 def main() -> None:
@@ -246,7 +250,7 @@ def main() -> None:
     import tempfile
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--algorithms", nargs="+", choices=sorted(SMALL), default=["ppo", "sac"])
+    parser.add_argument("--algorithms", nargs="+", choices=sorted(SMALL), default=["ppo", "sac", "unfolded"])
     parser.add_argument("--kills", type=int, default=20, help="per algorithm")
     parser.add_argument("--steps", type=int, default=1600, help="budget of a life")
     parser.add_argument("--seed", type=int, default=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.learners.base import Setup
-from agents.learners.rollout import RolloutLearner, schedule
+from agents.learners.rollout import RolloutLearner
 
 __all__ = ["build"]
 
@@ -29,12 +29,10 @@ class PPOLearner(RolloutLearner):
         ppo = setup.hyper.ppo
         super().__init__(setup, ppo.num_envs, setup.hyper.network.spec())
         self._rollout = ppo.num_envs * ppo.n_steps
-        model = PPO(
+        model: Any = PPO(
             AgentPolicy,
             self._env,
-            learning_rate=schedule(
-                setup, ppo.learning_rate, ppo.final_learning_rate, lambda: self.steps if hasattr(self, "model") else 0
-            ),
+            learning_rate=self._schedule(ppo.learning_rate, ppo.final_learning_rate),
             n_steps=ppo.n_steps,
             batch_size=min(ppo.batch_size, self._rollout),
             n_epochs=ppo.n_epochs,
@@ -48,7 +46,7 @@ class PPOLearner(RolloutLearner):
             seed=setup.seed,
             device="cpu",
         )
-        self._begin(model, model.policy.actor)  # type: ignore[union-attr]
+        self._begin(model, model.policy.actor)
 
     def learn(self, pause: Callable[[], bool]) -> None:
         """A rollout and its epochs between two pauses."""

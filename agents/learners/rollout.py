@@ -9,16 +9,7 @@ import numpy as np
 
 from agents.learners.base import Setup
 
-__all__ = ["RolloutLearner", "schedule"]
-
-
-def schedule(setup: Setup, first: float, last: float, steps: Callable[[], int]) -> Callable[[float], float]:
-    """A learning rate that falls linearly from `first` to `last` over the budget; Stable-Baselines3's own argument is unused."""
-
-    def rate(_: float) -> float:
-        return last + (first - last) * (1.0 - setup.budget.fraction(steps()))
-
-    return rate
+__all__ = ["RolloutLearner"]
 
 
 class RolloutLearner:
@@ -33,7 +24,7 @@ class RolloutLearner:
         ValueError: the environment's keywords or the network do not fit.
     """
 
-    model: Any
+    model: Any = None
     agent: Any
 
     def __init__(self, setup: Setup, num_envs: int, network: dict[str, Any]) -> None:
@@ -59,10 +50,18 @@ class RolloutLearner:
         model.set_logger(Logger(folder=None, output_formats=[]))
         self.agent = Agent(self.setup.system, actor, self._kwargs, self.network, penalty=self.setup.penalty)
 
+    def _schedule(self, first: float, last: float) -> Callable[[float], float]:
+        """A learning rate that falls linearly from `first` to `last` over the budget (the argument of the result is unused)."""
+
+        def rate(_: float) -> float:
+            return last + (first - last) * (1.0 - self.setup.budget.fraction(self.steps))
+
+        return rate
+
     @property
     def steps(self) -> int:
         """Environment steps over all parallel scenes."""
-        return int(self.model.num_timesteps)
+        return 0 if self.model is None else int(self.model.num_timesteps)
 
     def _learn(self, pause: Callable[[], bool], update: int) -> None:
         """Call the algorithm for `update` steps, its time between two updates, again and again."""

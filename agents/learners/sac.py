@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.learners.base import Setup
-from agents.learners.rollout import RolloutLearner, schedule
+from agents.learners.rollout import RolloutLearner
 
 __all__ = ["build"]
 
@@ -34,9 +34,7 @@ class SACLearner(RolloutLearner):
         model = GentleSAC(
             AgentSACPolicy,
             self._env,
-            learning_rate=schedule(
-                setup, sac.learning_rate, sac.final_learning_rate, lambda: self.steps if hasattr(self, "model") else 0
-            ),
+            learning_rate=self._schedule(sac.learning_rate, sac.final_learning_rate),
             buffer_size=sac.buffer_size,
             learning_starts=sac.learning_starts,
             batch_size=sac.batch_size,

@@ -99,12 +99,11 @@ class UnfoldedNetwork(nn.Module):
         self.schedule = nn.Parameter(first.repeat(knots, 1))
         self.state: nn.Sequential | None = None
         if context:
-            self.state = nn.Sequential(
-                nn.Linear(STATE + width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(),
-                nn.Linear(hidden, SETTINGS + width),
-            )  # fmt: skip
-            nn.init.zeros_(self.state[-1].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(self.state[-1].bias)  # type: ignore[arg-type]
+            hidden_layers = [nn.Linear(STATE + width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()]
+            answer = nn.Linear(hidden, SETTINGS + width)
+            nn.init.zeros_(answer.weight)
+            nn.init.zeros_(answer.bias)
+            self.state = nn.Sequential(*hidden_layers, answer)
         if width:
             self.embed = nn.Linear(FEATURES, width)
             self.mix = nn.Linear(width, width)

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = ["as_sb3", "envs", "load_scenes", "register", "save_scenes", "systems", "testing"]
 
 register("beampattern", "Beampattern")
+register("active_crb", "ActiveCrb")
 
 _LAZY = {
     "as_sb3": "ris_gym.envs.sb3:as_sb3",

@@ -189,26 +189,28 @@ class Core:
         design = self.system.decode(self.known, self.raw, self.config.control)
         return design if self.known is self.scene else self.system.project(self.scene, design)
 
+    def _realise(self, scene: Any, known: Any, raw: np.ndarray) -> tuple[Any, Any, Any]:
+        """Design of raw vectors, its metrics on the truth and at `known`."""
+        if known is scene:
+            design, metrics = self.system.decode_evaluate(scene, raw, self.config.control)
+            return design, metrics, metrics
+        design = self.system.project(scene, self.system.decode(known, raw, self.config.control))
+        return design, self.system.evaluate(scene, design), self.system.evaluate(known, design)
+
     def _evaluate(self, mask: np.ndarray | None = None) -> None:
         """Design, metrics and value of the current raw vectors, everywhere or where `mask` is True."""
         if mask is None:
-            self.design = self._design()
-            self.metrics = self.system.evaluate(self.scene, self.design)
-            self.known_metrics = (
-                self.metrics if self.known is self.scene else self.system.evaluate(self.known, self.design)
-            )
+            self.design, self.metrics, self.known_metrics = self._realise(self.scene, self.known, self.raw)
             self.value = self.system.penalised(self.metrics, self.config.penalty).astype(np.float64, copy=False)
             return
-        scene, known = self.scene[mask], self.known[mask]
-        design = self.system.decode(known, self.raw[mask], self.config.control)
-        if self.known is not self.scene:
-            design = self.system.project(scene, design)
-        metrics = self.system.evaluate(scene, design)
+        scene = self.scene[mask]
+        known = scene if self.known is self.scene else self.known[mask]
+        design, metrics, known_metrics = self._realise(scene, known, self.raw[mask])
         assert self.metrics is not None and self.known_metrics is not None
         same = self.known_metrics is self.metrics
         self.design, self.metrics = self.design.put(mask, design), self.metrics.put(mask, metrics)
         self.known_metrics = (
-            self.metrics if same else self.known_metrics.put(mask, self.system.evaluate(known, design))
+            self.metrics if same else self.known_metrics.put(mask, known_metrics)
         )
         self.value = self.value.copy()
         self.value[mask] = self.system.penalised(metrics, self.config.penalty)

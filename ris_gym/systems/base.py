@@ -143,6 +143,10 @@ class System(ABC):
     def evaluate(self, scene: Any, design: Any) -> Any:
         """Metrics of a design on the true scene."""
 
+    def diagnostics(self, scene: Any, design: Any) -> dict[str, np.ndarray]:
+        """Quantities worth looking at that are too costly for every step, name -> (B,): for validation, tables and pictures."""
+        return {}
+
     def advance(self, scene: Any, design: Any, rng: np.random.Generator, correlation: float, csi_error: float) -> Any:
         """The next block of the world. Static channels stay as they are unless the subclass lets them fade."""
         return scene
@@ -170,6 +174,11 @@ class System(ABC):
     @abstractmethod
     def decode(self, known: Any, raw: Array, control: str = "full") -> Any:
         """Raw action (B, n) in [-1, 1] -> a design that meets every hard constraint at `known`."""
+
+    def decode_evaluate(self, known: Any, raw: Array, control: str = "full") -> tuple[Any, Any]:
+        """The design `decode(known, raw)` and its metrics at `known`; a system may share work between the two."""
+        design = self.decode(known, raw, control)
+        return design, self.evaluate(known, design)
 
     @abstractmethod
     def encode(self, known: Any, design: Any, control: str = "full") -> Array:
@@ -257,7 +266,7 @@ class System(ABC):
             raise ImportError("gradients of the metrics need torch: pip install 'ris_gym[agents]'") from error
         scene = known.to_torch()
         u = torch.tensor(np.asarray(raw), requires_grad=True)
-        score, slack = self.pieces(self.evaluate(scene, self.decode(scene, u, control)))
+        score, slack = self.pieces(self.decode_evaluate(scene, u, control)[1])
         both = torch.cat([score, slack], dim=1)
         chosen = torch.eye(both.shape[1], dtype=both.dtype)[:, None, :].expand(-1, *both.shape)
         with warnings.catch_warnings():

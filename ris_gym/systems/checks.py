@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
+
+import numpy as np
 
 
 def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -43,3 +45,44 @@ def reals(name: str, value: Any, size: int | None = None, low: float = -math.inf
     if size is not None and len(numbers_) != size:
         raise ValueError(f"{name} must hold {size} numbers, got {value!r}")
     return numbers_
+
+
+def scene_arrays(
+    arrays: Mapping[str, np.ndarray], needed: Mapping[str, tuple[int, ...]], optional: Mapping[str, tuple[int, ...]], whole: Set[str]
+) -> dict[str, np.ndarray]:
+    """Loaded arrays of a scene, checked and in double precision.
+
+    Args:
+        arrays: name -> (B, ...); needed, optional: name -> shape without the batch axis; whole: names that may be complex.
+
+    Raises:
+        ValueError: an array is missing, foreign, misshapen, not finite, or complex where it must be real; the message names it.
+    """
+    shapes = {**needed, **optional}
+    if missing := [name for name in needed if name not in arrays]:
+        raise ValueError(f"array {missing[0]!r} is missing; needed: {', '.join(needed)}")
+    if foreign := [name for name in arrays if name not in shapes]:
+        raise ValueError(f"array {foreign[0]!r} is not one of this system's: {', '.join(shapes)}")
+    first = next(iter(needed))
+    batch = arrays[first].shape[:1]
+    if batch in ((), (0,)):
+        inner = ", ".join(map(str, needed[first]))
+        raise ValueError(f"array {first!r} must have shape (batch, {inner}) with batch >= 1, got {arrays[first].shape}")
+    out: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        expected = batch + shapes[name]
+        if array.shape != expected:
+            raise ValueError(f"array {name!r} must have shape {expected}, got {array.shape}")
+        if array.dtype.kind not in "fciu" or not np.all(np.isfinite(array)):
+            raise ValueError(f"array {name!r} must hold finite numbers")
+        if name not in whole and array.dtype.kind == "c":
+            raise ValueError(f"array {name!r} must be real, got {array.dtype}")
+        out[name] = array.astype(np.complex128 if name in whole else np.float64)
+    return out
+
+
+def all_or_none(arrays: Mapping[str, Any], *groups: Sequence[str]) -> None:
+    """Raise ValueError unless each group of names is in `arrays` as a whole or not at all."""
+    for names in groups:
+        if 0 < sum(name in arrays for name in names) < len(names):
+            raise ValueError(f"arrays {list(names)} must be given all or none")

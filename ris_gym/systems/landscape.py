@@ -68,8 +68,7 @@ class Landscape:
     def pieces(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pieces s (B, p) and c (B, q), differentiable."""
         raw = x[:, torch.as_tensor(np.argsort(self.order))]
-        design = self.system.decode(self.scene, raw, self.control)
-        score, slack = self.system.pieces(self.system.evaluate(self.scene, design))
+        score, slack = self.system.pieces(self.system.decode_evaluate(self.scene, raw, self.control)[1])
         return score, slack
 
     def linearise(self, x: Tensor) -> Linear:

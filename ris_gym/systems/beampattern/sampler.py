@@ -10,6 +10,7 @@ import numpy as np
 
 from ris_gym import channels
 from ris_gym.geometry import direction_cosine, disc, distance, steering_vector
+from ris_gym.systems import checks
 from ris_gym.systems.beampattern.records import BeampatternScene
 
 if TYPE_CHECKING:
@@ -140,34 +141,15 @@ def check_scene(system: Beampattern, arrays: Mapping[str, np.ndarray]) -> Beampa
         "bs_position": (2,), "ris_position": (2,), "user_position": (k, 2),
         "reference/rho_bs_ris": (), "reference/rho_ris_user": (), "reference/rho_bs_user": (),
     }  # fmt: skip
-    if missing := [name for name in LINKS if name not in arrays]:
-        raise ValueError(f"array {missing[0]!r} is missing; needed: {', '.join(LINKS)}")
-    if foreign := [name for name in arrays if name not in shapes | optional]:
-        raise ValueError(f"array {foreign[0]!r} is not one of this system's: {', '.join(shapes | optional)}")
-    batch = arrays["bs_ris"].shape[:1]
-    if batch in ((), (0,)):
-        raise ValueError(f"array 'bs_ris' must have shape (batch, {n}, {m}) with batch >= 1, got {arrays['bs_ris'].shape}")
-    out: dict[str, Any] = {}
-    for name, array in arrays.items():
-        expected = batch + (shapes | optional)[name]
-        if array.shape != expected:
-            raise ValueError(f"array {name!r} must have shape {expected}, got {array.shape}")
-        if array.dtype.kind not in "fciu" or not np.all(np.isfinite(array)):
-            raise ValueError(f"array {name!r} must hold finite numbers")
-        whole = name.removesuffix("_estimate").removesuffix("_los") in LINKS
-        if not whole and array.dtype.kind == "c":
-            raise ValueError(f"array {name!r} must be real, got {array.dtype}")
-        out[name] = array.astype(np.complex128 if whole else np.float64)
+    whole = {name for name in shapes | optional if name.removesuffix("_estimate").removesuffix("_los") in LINKS}
+    out: dict[str, Any] = checks.scene_arrays(arrays, shapes, optional, whole)
     for link in LINKS:
         if not np.all(np.any(out[link] != 0, axis=(1, 2))):
             raise ValueError(f"array {link!r} must not be all zero in any scene")
-    positions = ["bs_position", "ris_position", "user_position"]
-    for names in ([f"{link}_estimate" for link in LINKS], [f"{link}_scale" for link in LINKS], positions):
-        if 0 < sum(name in out for name in names) < len(names):
-            raise ValueError(f"arrays {names} must be given all or none")
-    reference = {f"rho_{link}": out.pop(f"reference/rho_{link}") for link in LINKS if f"reference/rho_{link}" in out}
-    if reference and len(reference) < len(LINKS):
-        raise ValueError(f"arrays {[f'reference/rho_{link}' for link in LINKS]} must be given all or none")
+    constants = [f"reference/rho_{link}" for link in LINKS]
+    groups = [f"{link}_estimate" for link in LINKS], [f"{link}_scale" for link in LINKS], constants
+    checks.all_or_none(out, *groups, ["bs_position", "ris_position", "user_position"])
+    reference = {name.removeprefix("reference/"): out.pop(name) for name in constants if name in out}
     if "bs_ris_scale" not in out:
         out |= own_scales(out)
     return BeampatternScene(**out, reference=reference or None)

@@ -1,0 +1,144 @@
+"""Designs back to raw actions, canonical form, start rule and repair of `active_crb` (model page, 3 and 12). numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ris_gym import variables as var
+from ris_gym.arrays import abs2, herm
+from ris_gym.systems.active_crb import beams as rules
+from ris_gym.systems.active_crb import physics
+from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbScene
+from ris_gym.systems.base import FEASIBLE_MARGIN
+
+if TYPE_CHECKING:
+    from ris_gym.systems.active_crb.system import ActiveCrb
+
+BLENDS = np.arange(17) / 16.0
+
+
+def canonical(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
+    """`L = V (V^H R_0 V)^(1/2)` with N columns, then F scaled up to its first binding budget."""
+    design = rules.project(system, known, design.to_numpy())
+    return rules.project(system, known, refactored(known, design), grow=True)
+
+
+def refactored(known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
+    """The design with `sensing_beams` the square root of its covariance within the row space of G, N columns."""
+    assert known.reference is not None
+    basis = known.reference["basis"]
+    seen = herm(np, basis) @ design.sensing_beams
+    return design.replace(sensing_beams=basis @ square_root(seen @ herm(np, seen)).astype(seen.dtype, copy=False))
+
+
+def square_root(covariance: np.ndarray) -> np.ndarray:
+    """Hermitian square root of Hermitian matrices (B, N, N), negative eigenvalues to 0."""
+    values, vectors = np.linalg.eigh(covariance.astype(np.complex128, copy=False))
+    root = np.sqrt(np.clip(values, 0.0, None))
+    return np.asarray((vectors * root[:, None, :]) @ herm(np, vectors))
+
+
+def encode(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign, control: str) -> np.ndarray:
+    """Design -> raw vector (B, n). `full`: exact with a budget met; `structured`: nearest powers; `surface`: v only."""
+    known, design = known.to_numpy(), design.to_numpy()
+    assert known.reference is not None
+    design = rules.project(system, known, design)
+    values = {"phase": np.angle(design.coefficients)}
+    if not system.passive:
+        level = 20.0 * np.log10(np.abs(design.coefficients) / known.reference["cap"][:, None])
+        values["amplitude"] = np.clip(1.0 + 2.0 * level / rules.AMPLITUDE_RANGE_DB, -1.0, 1.0)
+    if control == "full":
+        if design.sensing_beams.shape[-1] != system.num_elements:
+            design = refactored(known, design)
+        f = design.all_beams
+        largest = np.max(np.maximum(np.abs(f.real), np.abs(f.imag)), axis=(1, 2), keepdims=True)
+        f = f / np.where(largest > 0, largest, 1.0)
+        values |= {"beams": f[..., : system.num_users], "sensing_beams": f[..., system.num_users :]}
+    elif control == "structured":
+        values |= _powers(system, known, design)
+    return var.join(system.variables(control), values)
+
+
+def _powers(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> dict[str, np.ndarray]:
+    """Logits of the powers `||w_k||^2` and `[V^H R_0 V]_nn`, the regulariser at -1 (nearest to the rule)."""
+    assert known.reference is not None
+    seen = herm(np, known.reference["basis"]) @ design.sensing_beams
+    powers = np.sum(abs2(np, seen), axis=2)
+    users = system.num_users if system.sinr_threshold is not None else 0
+    if users:
+        powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), powers], axis=1)
+    log = np.log(np.maximum(powers, np.finfo(powers.dtype).tiny)) / rules.LOGIT_GAIN
+    high = log.max(axis=1, keepdims=True)
+    low = np.maximum(log.min(axis=1, keepdims=True), high - 2.0)
+    logits = np.clip(log - 0.5 * (low + high), -1.0, 1.0)
+    if not users:
+        return {"target_power": logits}
+    level = np.full((len(logits), 1), -1.0, logits.dtype)
+    return {"user_power": logits[:, :users], "target_power": logits[:, users:], "regulariser": level}
+
+
+def start(system: ActiveCrb, known: ActiveCrbScene, control: str) -> np.ndarray:
+    """Raw vector of the start rule: amplitudes at the cap, the best by penalised score of 2 N linear phase profiles."""
+    n, batch = system.num_elements, len(known)
+    profiles = np.exp(1j * np.pi * np.arange(n)[None, :] * (np.arange(2 * n)[:, None] / n - 1.0)).astype(known.bs_ris.dtype)
+    assert known.reference is not None
+    cap = known.reference["cap"]
+    value = np.full((2 * n, batch), -np.inf)
+    for i, profile in enumerate(profiles):
+        v = cap[:, None] * profile
+        f = rules.rule(system, np, known, v)
+        value[i] = system.penalised(rules.realise(system, np, known, v, f, floor=False).evaluate(system, known))
+    v = cap[:, None] * profiles[np.argmax(value, axis=0)]
+    made = rules.realise(system, np, known, v, rules.rule(system, np, known, v), floor=False)
+    return encode(system, known, made.design, control)
+
+
+def repair(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
+    """Blend with the rule at the same v, s = 0, 1/16, .., 1: the feasible blend of least CRB; none feasible: unchanged."""
+    design = canonical(system, known, design)
+    if system.sinr_threshold is None:
+        return design
+    v, users = design.coefficients, system.num_users
+    towards = rules.rule(system, np, known, v)
+    towards_design = rules.project(
+        system, known, ActiveCrbDesign(beams=towards[..., :users], sensing_beams=towards[..., users:], coefficients=v), grow=True
+    )
+    rows = physics.effective_rows(np, known, v)
+    own = np.einsum("bkm,bmk->bk", rows, design.beams)
+    size = np.abs(own)
+    turned = design.beams * np.where(size > 0, own.conj() / np.where(size > 0, size, 1.0), 1.0)[:, None, :]
+    best, best_value = design, np.where(feasible_at(system, known, design), _objective(system, known, design), np.inf)
+    cov_own, cov_rule = _seen(known, design), _seen(known, towards_design)
+    assert known.reference is not None
+    for s in BLENDS[1:]:
+        root = square_root((1.0 - s) * cov_own + s * cov_rule).astype(v.dtype, copy=False)
+        blend = ActiveCrbDesign(
+            beams=(1.0 - s) * turned + s * towards_design.beams, sensing_beams=known.reference["basis"] @ root, coefficients=v
+        )
+        blend = rules.project(system, known, blend, grow=True)
+        value = np.where(feasible_at(system, known, blend), _objective(system, known, blend), np.inf)
+        better = value < best_value
+        if better.any():
+            best = best.put(better, blend[better])
+            best_value = np.where(better, value, best_value)
+    return best
+
+
+def _seen(known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
+    """`V^H R_0 V`, (B, N, N)."""
+    assert known.reference is not None
+    seen = herm(np, known.reference["basis"]) @ design.sensing_beams
+    return np.asarray(seen @ herm(np, seen))
+
+
+def _objective(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
+    return np.asarray(system.evaluate(known, design).objective)
+
+
+def feasible_at(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
+    """Whether every SINR margin is met (with the suite's tolerance), (B,)."""
+    margins, _ = physics.margins_of(system, np, known, design.coefficients, known.bs_ris @ design.all_beams)
+    assert margins is not None
+    return np.asarray(np.all(margins >= FEASIBLE_MARGIN, axis=1))

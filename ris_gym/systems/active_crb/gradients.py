@@ -1,0 +1,154 @@
+"""Derivatives of the score and every margin of `active_crb` for `control="full"`, in numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ris_gym.arrays import SINGLE, abs2, herm
+from ris_gym.systems.active_crb import beams as rules
+from ris_gym.systems.active_crb import physics
+from ris_gym.systems.active_crb.records import ActiveCrbScene
+
+if TYPE_CHECKING:
+    from ris_gym.systems.active_crb.system import ActiveCrb
+
+LN10 = math.log(10.0)
+Pieces = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def jacobian(
+    system: ActiveCrb, known: ActiveCrbScene, raw: np.ndarray, general: Callable[[ActiveCrbScene, np.ndarray, str], Pieces]
+) -> Pieces:
+    """Pieces (B, 1), (B, K) of `decode(raw)` and their derivatives (B, 1 + K, n).
+
+    With `d = 2 Re<g, dF>` for the gradient g of a piece at the scaled beams `F = scale F_raw`, and e its derivative with respect to
+    the logarithm of the power: `d piece = scale 2 Re<g, dF_raw> + e d ln(power) + (direct part of v)`. Score:
+    `g = G^H B^-1 A^-2 B^-1 X / (S_1 ln 10)`, `B = X X^H`, S_1 and S_2 the two sums of the CRB. Where the floor acts, `general`
+    (automatic differentiation) answers instead.
+    """
+    made = rules.realised(system, known, raw, "full")
+    metrics = made.evaluate(system, known)
+    score, slack = system.pieces(metrics)
+    users = slack.shape[1]
+    v, g, x = made.design.coefficients, known.bs_ris, made.x
+    f = made.design.all_beams
+    gain = abs2(np, v)
+    count, n, columns = x.shape
+    real = gain.dtype
+    by_x = np.empty((count, 1 + users, n, columns), x.dtype)  # gradients with respect to X: those of F are G^H times them
+    by_v = np.zeros((count, 1 + users, n), x.dtype)  # d ln a + j d phi of element n: 2 Re(by_v (d ln a + j d phi))
+    by_power = np.empty((count, 1 + users), real)
+    by_x[:, 0], by_v[:, 0] = _score(system, known, x, gain, metrics.score)
+    by_power[:, 0] = np.where(metrics.score > physics.SCORE_FLOOR, 1.0 / LN10, 0.0)
+    if users:
+        by_x[:, 1:], by_v[:, 1:], by_power[:, 1:] = _margins(system, known, v, x, metrics.margins["sinr"])
+
+    power_by_f, power_by_v = _power(system, known, v, f, x, made.radiated)
+    by_f = herm(np, g)[:, None] @ by_x
+    by_f += by_power[..., None, None] * power_by_f[:, None]
+    by_v += by_power[..., None] * power_by_v[:, None]
+    by_f *= (2.0 * made.scale).astype(real)[:, None, None, None]
+
+    out = np.empty((count, 1 + users, raw.shape[1]), real)
+    first = 0
+    for part in (by_f[..., : system.num_users], by_f[..., system.num_users :]):
+        for values in (part.real, part.imag):
+            size = values.shape[2] * values.shape[3]
+            out[..., first : first + size].reshape(values.shape)[...] = values
+            first += size
+    if not system.passive:
+        np.multiply(by_v.real, 2.0 * rules.LEVEL_NEPER, out=out[..., first : first + n])
+        first += n
+    np.multiply(by_v.imag, -2.0 * math.pi, out=out[..., first:])
+    if made.floored.any():
+        rows = np.flatnonzero(made.floored)
+        out[rows] = general(_bare(known)[rows], raw[rows], "full")[2]
+    return score, slack, out
+
+
+def _bare(known: ActiveCrbScene) -> ActiveCrbScene:
+    return ActiveCrbScene(
+        bs_ris=known.bs_ris, ris_user=known.ris_user, target_response=known.target_response, reference=known.reference
+    )
+
+
+def _score(
+    system: ActiveCrb, known: ActiveCrbScene, x: np.ndarray, gain: np.ndarray, score: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of the score with respect to X (B, N, C) and v (B, N); 0 where it is clipped."""
+    assert known.reference is not None
+    alive = score > physics.SCORE_FLOOR
+    safe = np.where(alive[:, None, None], x, np.eye(*x.shape[1:]).astype(x.dtype))
+    inverse = _inverse_gram(safe)
+    diagonal = np.einsum("bnn->bn", inverse).real
+    s1 = np.sum(diagonal / gain, axis=1)
+    received = system.noise_bs_w * known.reference["inverse_diagonal"] / gain
+    s2 = system.num_elements * system.noise_surface_w + np.sum(received, axis=1)
+    by_x = (inverse / gain[:, None, :]) @ (inverse @ safe)
+    by_x *= np.where(alive, 1.0 / (LN10 * s1), 0.0)[:, None, None]
+    by_v = (diagonal / gain / s1[:, None] + received / s2[:, None]) / LN10
+    return by_x.astype(x.dtype), np.where(alive[:, None], by_v, 0.0).astype(x.dtype)
+
+
+def _inverse_gram(x: np.ndarray) -> np.ndarray:
+    """`(X X^H)^-1`; single precision is squared in double, double precision goes through the QR factor."""
+    if x.dtype in SINGLE:
+        wide = x.astype(np.complex128)
+        return np.linalg.inv(wide @ herm(np, wide))
+    inverse = np.linalg.inv(np.linalg.qr(herm(np, x), mode="r"))
+    return np.asarray(inverse @ herm(np, inverse))
+
+
+def _margins(
+    system: ActiveCrb, known: ActiveCrbScene, v: np.ndarray, x: np.ndarray, margins: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `log10 SINR_k` with respect to X (B, K, N, C), v (B, K, N) and ln power (B, K); 0 where clipped."""
+    users, columns = system.num_users, x.shape[-1]
+    own = known.ris_user.conj() * v[:, None, :]
+    received = own @ x  # (B, K, C)
+    power = abs2(np, received)
+    mine = np.eye(users, columns, dtype=bool)
+    signal = np.sum(np.where(mine, power, 0.0), axis=-1)
+    noise = physics.user_noise(system, np, known, v)
+    disturbed = np.sum(np.where(mine, 0.0, power), axis=-1) + noise
+    alive = (margins > -10.0 * physics.COST_LIMIT) & (margins < physics.MARGIN_LIMIT_DB)
+    weight = np.where(alive, 1.0 / LN10, 0.0)
+    over_signal = (weight / np.where(signal > 0, signal, 1.0))[..., None]
+    response = received * np.where(mine, over_signal, -(weight / disturbed)[..., None]).astype(power.dtype)
+    by_x = own.conj()[..., None] * response[:, :, None, :]
+    by_v = own * (response.conj() @ x.mT)
+    if not system.passive:
+        amplified = system.noise_surface_w * abs2(np, own)
+        by_v -= amplified * (weight / disturbed)[..., None]
+    return by_x, by_v, weight * noise / disturbed
+
+
+def _power(
+    system: ActiveCrb, known: ActiveCrbScene, v: np.ndarray, f: np.ndarray, x: np.ndarray, radiated: physics.Passes | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of `ln(scale^2)` with respect to the scaled F (B, M, C) and v (B, N): minus those of the budget that binds."""
+    spent = rules.total(np, f)
+    by_bs = -f / spent[:, None, None]
+    if radiated is None:
+        return by_bs, np.zeros_like(v)
+    noise, gain = system.noise_surface_w, abs2(np, v)
+    reflected = v[..., None] * x
+    back = known.target_response @ reflected
+    returned = herm(np, known.target_response) @ (gain[..., None] * back)
+    room = system.surface_power_w - radiated.noise
+    surface = radiated.signal * system.power_w > spent * room  # relative use of the budgets: which one binds
+    signal = radiated.signal
+    response = abs2(np, known.target_response)
+    direct = gain * (radiated.per_element + np.sum(abs2(np, back), axis=2) + 2.0 * noise)
+    direct = direct + noise * gain * ((response + response.mT) @ gain[..., None])[..., 0]
+    by_v = direct + np.sum(returned.conj() * reflected, axis=2)
+    by_f = herm(np, known.bs_ris) @ (v.conj()[..., None] * (reflected + returned))
+    scale = (1.0 / signal)[:, None]
+    return (
+        np.where(surface[:, None, None], -by_f * scale[..., None], by_bs),
+        np.where(surface[:, None], -by_v * scale, 0.0),
+    )

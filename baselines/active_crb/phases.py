@@ -84,10 +84,9 @@ class PhaseProgram:
 
 
 def phase_program(
-    bs_ris: ComplexArray,
     ris_user: ComplexArray,
     amplitude: Array,
-    beams: ComplexArray,
+    users: ComplexArray,
     incident: ComplexArray,
     threshold: Array,
     noise: Array,
@@ -97,10 +96,9 @@ def phase_program(
     """The program at fixed beams and amplitudes.
 
     Args:
-        bs_ris: (B, N, M).
         ris_user: (B, K, N), rows h_k.
         amplitude: (B, N).
-        beams: (B, M, K), W.
+        users: (B, N, K), columns G w_k.
         incident: (B, N, N), G R G^H with R = W W^H + R_0.
         threshold: (K,) or (B, K), linear, positive.
         noise: (B, K), n_k, W.
@@ -112,7 +110,7 @@ def phase_program(
     """
     threshold = np.broadcast_to(np.asarray(threshold, dtype=float), noise.shape)
     paths = ris_user.conj() * amplitude[:, None, :]
-    own = paths * np.swapaxes(bs_ris @ beams, -1, -2) / np.sqrt(threshold * noise)[..., None]
+    own = paths * np.swapaxes(users, -1, -2) / np.sqrt(threshold * noise)[..., None]
     side = paths / np.sqrt(noise)[..., None]
     total = side.conj()[..., :, None] * incident.conj()[:, None] * side[..., None, :]
     if echo is not None:

@@ -1,0 +1,405 @@
+"""Amplitude steps (P4.4) and (P6.4): the cap where it is feasible, else successive convex approximation in u = log a.
+
+    min (sum_n p_n / a_n^2) (N sigma_r^2 + sigma_b^2 sum_n q_n / a_n^2)
+    s.t.  surface power <= P_s,  a^T M_k a + gamma_k sigma_u^2 <= 0 for every k,  a_min <= a_n <= a_cap
+
+In u the log of the objective is convex and every constraint is a signomial sum_j c_j exp(l_j^T u) <= 0; each negative term is
+replaced by its tangent, an upper bound. So a feasible start stays feasible and the objective never rises. The convex programs
+(N variables) are solved by a batched log-barrier Newton method.
+
+Source: arXiv 2508.00379, problems (P4.4) and (P6.4); model page, sections 7.1 and 7.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from baselines.tools.linalg import Array, ComplexArray, abs2
+
+LOWEST = 1e-3
+"""Smallest amplitude over the cap (the projection's a_min)."""
+INSIDE = 1e-12
+"""Distance from the border at which a constraint counts as met with room."""
+
+
+@lru_cache(maxsize=8)
+def _monomials(n: int) -> tuple[Array, sparse.csr_matrix, sparse.csr_matrix]:
+    """Exponents (J, N) of the monomials a_i a_j (first N (N + 1) / 2 of them) and a_m^2 a_i a_j, and the maps (J, N^2), (J, N^3)
+    that sum coefficients of index (i, j) and (m, i, j)."""
+    unit = np.eye(n, dtype=np.int64)
+    pairs = (unit[:, None] + unit).reshape(-1, n)
+    fours = (2 * unit[:, None, None] + unit[:, None] + unit).reshape(-1, n)
+    two, where_two = np.unique(pairs, axis=0, return_inverse=True)
+    four, where_four = np.unique(fours, axis=0, return_inverse=True)
+    count = len(two) + len(four)
+    maps = [
+        sparse.csr_matrix((np.ones(len(index)), (index.ravel(), np.arange(len(index)))), shape=(count, len(index)))
+        for index in (where_two.ravel(), len(two) + where_four.ravel())
+    ]
+    return np.concatenate([two, four]).astype(float), maps[0], maps[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmplitudeProgram:
+    """The program at fixed beams and phases, amplitudes in units of the cap: x = a / a_cap, J monomials x^l of degree 2 and 4.
+
+    Attributes:
+        transmit: (B, N), p_n; the scale is free. receive: (B, N), q_n sigma_b^2 / a_cap^2. floor: N sigma_r^2.
+        coefficients: (B, C, J), c_j of constraint c; constant: (B, C): sum_j c_j x^l_j + constant <= 0 (surface power first).
+    """
+
+    transmit: Array
+    receive: Array
+    floor: float
+    coefficients: Array
+    constant: Array
+
+    def __len__(self) -> int:
+        return len(self.transmit)
+
+    def __getitem__(self, rows: slice | NDArray) -> AmplitudeProgram:
+        return replace(
+            self,
+            transmit=self.transmit[rows],
+            receive=self.receive[rows],
+            coefficients=self.coefficients[rows],
+            constant=self.constant[rows],
+        )
+
+    @property
+    def exponents(self) -> Array:
+        """(J, N)."""
+        return _monomials(self.transmit.shape[1])[0]
+
+    def monomials(self, u: Array) -> Array:
+        """x^l (B, J) at u = log x (B, N)."""
+        return np.exp(u @ self.exponents.T)
+
+    def constraints(self, u: Array) -> Array:
+        """Left-hand sides (B, C); feasible where <= 0."""
+        return (self.coefficients @ self.monomials(u)[..., None])[..., 0] + self.constant
+
+    def objective(self, u: Array) -> Array:
+        """log f (B,), up to a constant per scene."""
+        inverse = np.exp(-2.0 * u)
+        return np.log((self.transmit * inverse).sum(1)) + np.log(self.floor + (self.receive * inverse).sum(1))
+
+
+def amplitude_program(
+    *,
+    u: ComplexArray,
+    cap: Array,
+    target_response: ComplexArray,
+    incident: ComplexArray,
+    inverse_diagonal: Array,
+    noise_bs: float,
+    noise_surface: float,
+    surface_power: float | None,
+    ris_user: ComplexArray | None = None,
+    users: ComplexArray | None = None,
+    threshold: Array | None = None,
+    noise_user: float = 0.0,
+    transmit_weight: Array | None = None,
+) -> AmplitudeProgram:
+    """The amplitude step's data at fixed phases and beams.
+
+    Args:
+        u: (B, N) phases, unit modulus.
+        cap: (B,) a_cap.
+        target_response: (B, N, N) H.
+        incident: (B, N, N) B = G R G^H, W.
+        inverse_diagonal: (B, N), q = diag((G G^H)^-1).
+        noise_bs, noise_surface, noise_user: W.
+        surface_power: P_s, W; None: no such constraint.
+        ris_user: (B, K, N), rows h_k; users: (B, N, K), columns G w_k; threshold: (K,) linear; None: sensing only.
+        transmit_weight: (B, N), p = diag(B^-1); computed from B if not given.
+
+    Returns:
+        The `AmplitudeProgram`.
+    """
+    count, n = u.shape
+    exponents, two, four = _monomials(n)
+    rows: list[Array] = []
+    constants: list[Array] = []
+    scale = cap[:, None, None] ** 2
+    if surface_power is not None:
+        linear = np.zeros((count, n, n))
+        index = np.arange(n)
+        linear[:, index, index] = np.diagonal(incident, axis1=1, axis2=2).real + 2.0 * noise_surface
+        turned = target_response * u[:, None, :]
+        quartic = (turned[..., :, None] * incident[:, None] * turned.conj()[..., None, :]).real
+        quartic[:, :, index, index] += noise_surface * abs2(target_response)
+        surface = (two @ (scale * linear).reshape(count, -1).T).T
+        surface += (four @ (scale[..., None] ** 2 * quartic).reshape(count, -1).T).T
+        rows.append(surface / surface_power)
+        constants.append(-np.ones(count))
+    if threshold is not None:
+        assert ris_user is not None and users is not None
+        gammas = np.broadcast_to(np.asarray(threshold, dtype=float), (ris_user.shape[1],))
+        for k, gamma in enumerate(gammas):
+            path = ris_user[:, k].conj() * u
+            own = path * users[:, :, k]
+            total = (path[:, :, None] * incident * path.conj()[:, None, :]).real
+            signal = (own[:, :, None] * own.conj()[:, None, :]).real
+            form = gamma * total - (1.0 + gamma) * signal
+            index = np.arange(n)
+            form[:, index, index] += gamma * noise_surface * abs2(ris_user[:, k])
+            # unit: threshold times noise at the cap
+            unit = gamma * (noise_user + noise_surface * cap**2 * abs2(ris_user[:, k]).sum(1))
+            rows.append((two @ (scale * form).reshape(count, -1).T).T / unit[:, None])
+            constants.append(gamma * noise_user / unit)
+    if transmit_weight is None:
+        inverse = np.linalg.pinv(incident, hermitian=True)
+        transmit_weight = np.maximum(np.diagonal(inverse, axis1=1, axis2=2).real, 0.0)
+    weight = transmit_weight / np.maximum(transmit_weight.sum(1, keepdims=True), 1e-300)
+    return AmplitudeProgram(
+        transmit=weight,
+        receive=inverse_diagonal * noise_bs / cap[:, None] ** 2,
+        floor=n * noise_surface,
+        coefficients=np.stack(rows, axis=1) if rows else np.zeros((count, 0, len(exponents))),
+        constant=np.stack(constants, axis=1) if rows else np.zeros((count, 0)),
+    )
+
+
+def amplitude_step(
+    program: AmplitudeProgram,
+    share: Array,
+    *,
+    rounds: int = 15,
+    tolerance: float = 1e-5,
+) -> tuple[Array, NDArray[np.bool_]]:
+    """(P4.4) or (P6.4) from a feasible point.
+
+    Args:
+        program: the batch.
+        share: (B, N), current amplitudes over the cap, in [1e-3, 1].
+        rounds: convex programs per scene at most.
+        tolerance: decrease of log f at which a scene stops.
+
+    Returns:
+        Amplitudes over the cap (B, N) and where they are better than `share` (B,). All of them meet the constraints, except
+        where `share` does not and nothing feasible was found (`share` is returned there).
+    """
+    count = len(share)
+    old = np.log(np.clip(share, LOWEST, 1.0))
+    best, value = old.copy(), program.objective(old)
+    start_ok = (program.constraints(old) <= 1e-9).all(1)
+    ones = np.zeros_like(old)
+    full = (program.constraints(ones) <= 0.0).all(1)  # Proposition 4
+    better = full & ~(old >= 0.0).all(1)
+    best[full] = 0.0
+    rows = np.flatnonzero(~full & np.isfinite(value))
+    point, inside = interior_point(program[rows], old[rows])
+    rows, point = rows[inside], point[inside]
+    for attempt in range(rounds):
+        if not len(rows):
+            break
+        part = program[rows]
+        before = part.objective(point)
+        new = solve_convex(tangent(part, point), point, gap=10.0 ** -min(3 + 2 * attempt, 7))
+        after = part.objective(new)
+        good = (part.constraints(new) <= 0.0).all(1) & np.isfinite(after) & (after <= before) if attempt else (
+            part.constraints(new) <= 0.0
+        ).all(1) & np.isfinite(after)
+        point = np.where(good[:, None], new, point)
+        now = np.where(good, after, before)
+        gain = (now < value[rows]) | (~start_ok[rows] & ~better[rows])
+        best[rows[gain]], value[rows[gain]], better[rows[gain]] = point[gain], now[gain], True
+        going = good & ((before - after > tolerance) | (attempt < 2))
+        rows, point = rows[going], point[going]
+    out = np.where(better[:, None], np.minimum(np.exp(best), 1.0), share)
+    return out.reshape(count, -1), better
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convex:
+    """Convex program: positive monomials plus affine parts, sum_j plus_cj x^l_j + slope_c^T u + level_c <= 0."""
+
+    program: AmplitudeProgram
+    plus: Array
+    slope: Array
+    level: Array
+
+    def __getitem__(self, rows: NDArray) -> Convex:
+        return Convex(program=self.program[rows], plus=self.plus[rows], slope=self.slope[rows], level=self.level[rows])
+
+    def constraints(self, u: Array) -> Array:
+        """Left-hand sides (B, C)."""
+        positive = (self.plus @ self.program.monomials(u)[..., None])[..., 0]
+        return positive + (self.slope @ u[..., None])[..., 0] + self.level
+
+
+def tangent(program: AmplitudeProgram, u: Array) -> Convex:
+    """The constraints with their negative terms replaced by their tangents at u (B, N)."""
+    minus = np.minimum(program.coefficients, 0.0) * program.monomials(u)[:, None, :]
+    slope = minus @ program.exponents
+    level = program.constant + minus.sum(2) - (slope @ u[..., None])[..., 0]
+    return Convex(program=program, plus=np.maximum(program.coefficients, 0.0), slope=slope, level=level)
+
+
+def _room(convex: Convex, u: Array, slack: Array) -> Array:
+    """Distances from the border (B, C + 2N): constraints and box, each widened by slack (B,)."""
+    wide = slack[:, None]
+    return np.concatenate([wide - convex.constraints(u), wide - u, wide + u - np.log(LOWEST)], axis=1)
+
+
+def _barrier(convex: Convex, u: Array, room: Array) -> tuple[Array, Array, Array]:
+    """Gradient (B, N) and Hessian (B, N, N) of -sum log room in u, and d room_c / d u (B, C + 2N, N)."""
+    exponents = convex.program.exponents
+    count, n = u.shape
+    constraints = convex.level.shape[1]
+    inverse = 1.0 / room
+    monomials = convex.program.monomials(u)
+    first = (convex.plus * monomials[:, None, :]) @ exponents + convex.slope
+    eye = np.broadcast_to(np.eye(n), (count, n, n))
+    jacobian = np.concatenate([-first, -eye, eye], axis=1)
+    weight = np.einsum("bcj,bc->bj", convex.plus, inverse[:, :constraints]) * monomials
+    outer = _outer(n)
+    scaled = jacobian * inverse[..., None]
+    hessian = (weight @ outer).reshape(count, n, n) + np.swapaxes(scaled, 1, 2) @ scaled
+    return -scaled.sum(1), hessian, jacobian
+
+
+@lru_cache(maxsize=8)
+def _outer(n: int) -> Array:
+    """l_j l_j^T as rows (J, N^2)."""
+    exponents = _monomials(n)[0]
+    return (exponents[:, :, None] * exponents[:, None, :]).reshape(len(exponents), -1)
+
+
+def _objective(program: AmplitudeProgram, u: Array) -> tuple[Array, Array]:
+    """Gradient (B, N) and Hessian (B, N, N) of log f."""
+    inverse = np.exp(-2.0 * u)
+    gradient, hessian = np.zeros_like(u), np.zeros((*u.shape, u.shape[1]))
+    index = np.arange(u.shape[1])
+    for weight, rest in ((program.transmit, 0.0), (program.receive, program.floor)):
+        share = weight * inverse
+        share = share / (rest + share.sum(1, keepdims=True))
+        gradient -= 2.0 * share
+        hessian[:, index, index] += 4.0 * share
+        hessian -= 4.0 * share[:, :, None] * share[:, None, :]
+    return gradient, hessian
+
+
+def _solve(hessian: Array, gradient: Array) -> Array:
+    """-H^-1 g, scaled by the diagonal, zero where it is not finite."""
+    diagonal = np.maximum(np.einsum("bnn->bn", hessian), 1e-300)
+    scale = 1.0 / np.sqrt(diagonal)
+    scaled = hessian * scale[:, :, None] * scale[:, None, :]
+    finite = np.isfinite(scaled).all((1, 2)) & np.isfinite(gradient).all(1)
+    index = np.arange(gradient.shape[1])
+    scaled = np.where(finite[:, None, None], scaled, np.eye(gradient.shape[1]))
+    scaled[:, index, index] += 1e-13
+    step = np.linalg.solve(scaled, (gradient * scale)[..., None])[..., 0] * scale
+    return np.where(finite[:, None] & np.isfinite(step), -step, 0.0)
+
+
+def solve_convex(convex: Convex, u: Array, *, gap: float = 1e-7, factor: float = 20.0, steps: int = 12) -> Array:
+    """Minimise log f over one convex program from a strictly feasible point.
+
+    Args:
+        convex: the batch.
+        u: (B, N), strictly feasible.
+        gap: bound on the distance of log f from the minimum.
+        factor: growth of the barrier parameter per stage.
+        steps: Newton steps per stage.
+
+    Returns:
+        (B, N), strictly feasible.
+    """
+    u = u.copy()
+    count, n = u.shape
+    size = convex.level.shape[1] + 2 * n
+    none = np.zeros(count)
+    tau, final = 10.0 * size, size / gap
+    while True:
+        rows = np.arange(count)
+        for _ in range(steps):
+            if not len(rows):
+                break
+            part = convex if len(rows) == count else convex[rows]
+            at, zero = u[rows], none[rows]
+            room = _room(part, at, zero)
+            gradient, hessian, _ = _barrier(part, at, room)
+            first, second = _objective(part.program, at)
+            gradient, hessian = gradient + tau * first, hessian + tau * second
+            step = _solve(hessian, gradient)
+            decrement = -np.einsum("bn,bn->b", gradient, step)
+            value = tau * part.program.objective(at) - np.log(room).sum(1)
+            length = np.where(decrement > 0, 1.0, 0.0)
+            for _ in range(40):
+                trial = at + length[:, None] * step
+                new_room = _room(part, trial, zero)
+                inside = (new_room > 0).all(1)
+                new = tau * part.program.objective(trial) - np.log(np.where(new_room > 0, new_room, 1.0)).sum(1)
+                enough = inside & (new <= value - 1e-2 * length * decrement + 1e-12 * np.abs(value))
+                if enough.all():
+                    break
+                length = np.where(enough, length, 0.4 * length)
+            moved = enough & (length > 0)
+            u[rows[moved]] = trial[moved]
+            rows = rows[moved & (decrement > 1e-3)]
+        if tau >= final:
+            return u
+        tau = min(tau * factor, final)
+
+
+def interior_point(program: AmplitudeProgram, u: Array, *, steps: int = 40) -> tuple[Array, NDArray[np.bool_]]:
+    """A point strictly inside the constraints near u: Newton on min s, every constraint and the box widened by s.
+
+    Args:
+        program: the batch.
+        u: (B, N).
+        steps: Newton steps at most.
+
+    Returns:
+        Points (B, N) and where they are strictly inside (B,).
+    """
+    u = u.copy()
+    count, n = u.shape
+    inside = np.zeros(count, bool)
+    if not count:
+        return u, inside
+    convex = tangent(program, u)
+    goal = -3e-3  # far enough inside
+    slack = np.maximum((-_room(convex, u, np.zeros(count))).max(1), goal)
+    rows = np.flatnonzero(slack > goal)
+    inside[slack <= goal] = True
+    slack = slack + 1e-2
+    tau = np.full(count, 1e2)
+    for _ in range(steps):
+        if not len(rows):
+            break
+        part, at, wide = convex[rows], u[rows], slack[rows]
+        room = _room(part, at, wide)
+        first, hessian, jacobian = _barrier(part, at, room)
+        inverse = 1.0 / room
+        gradient = np.concatenate([first, (tau[rows] - inverse.sum(1))[:, None]], axis=1)
+        whole = np.zeros((len(rows), n + 1, n + 1))
+        whole[:, :n, :n] = hessian
+        whole[:, :n, n] = whole[:, n, :n] = (jacobian * inverse[..., None] ** 2).sum(1)
+        whole[:, n, n] = (inverse**2).sum(1)
+        step = _solve(whole, gradient)
+        decrement = -np.einsum("bn,bn->b", gradient, step)
+        value = tau[rows] * wide - np.log(room).sum(1)
+        length = np.ones(len(rows))
+        for _ in range(40):
+            trial, trial_wide = at + length[:, None] * step[:, :n], wide + length * step[:, n]
+            new_room = _room(part, trial, trial_wide)
+            valid = (new_room > 0).all(1)
+            new = tau[rows] * trial_wide - np.log(np.where(new_room > 0, new_room, 1.0)).sum(1)
+            enough = valid & (new <= value - 1e-2 * length * decrement + 1e-12 * np.abs(value))
+            if enough.all():
+                break
+            length = np.where(enough, length, 0.4 * length)
+        u[rows[enough]], slack[rows[enough]] = trial[enough], trial_wide[enough]
+        tau[rows[decrement < 0.3]] *= 10.0
+        worst = (-_room(part, u[rows], np.zeros(len(rows)))).max(1)
+        rows = rows[(worst > goal) & (tau[rows] < 1e10)]
+    inside = (_room(convex, u, np.zeros(count)) > INSIDE).all(1)
+    return u, np.asarray(inside & (program.constraints(u) < 0.0).all(1))

@@ -189,8 +189,10 @@ def first_surface(
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
     count, n = channels.left.shape[:2]
     cap = channels.cap[:, None]
-    v = cap * np.exp(2j * np.pi * np.stack([g.random(n) for g in generators])) if v is None else v.copy()
-    feasible = np.array(transmit(v, np.arange(count))[0], dtype=bool)
+    if v is None:
+        v = np.asarray(cap * np.exp(2j * np.pi * np.stack([g.random(n) for g in generators])), dtype=complex)
+    v = v.copy()
+    feasible: NDArray[np.bool_] = np.array(transmit(v, np.arange(count))[0], dtype=np.bool_)
     tried = np.ones(count, np.int64)
     for restart in range(restarts):
         rows = np.flatnonzero(~feasible)
@@ -206,10 +208,10 @@ def first_surface(
                 hopeful = need < 1.0
             else:
                 point = max_min_round(part, point)
-                hopeful = np.ones(len(rows), bool)
+                hopeful = np.ones(len(rows), np.bool_)
             test = rows[hopeful]
             if len(test):
-                good = np.array(transmit(point[hopeful], test)[0], dtype=bool)
+                good = np.array(transmit(point[hopeful], test)[0], dtype=np.bool_)
                 tried[test] += 1
                 v[test[good]], feasible[test[good]] = point[hopeful][good], True
             remain = ~feasible[rows]

@@ -1,4 +1,7 @@
-"""Parametrisation over the registry: `paper` is every registered paper, `combination` every valid (paper, keywords)."""
+"""Parametrisation over the registry: `paper` is every registered paper, `combination` every valid (paper, keywords).
+
+`discrete_paper` is every paper whose surface may have an alphabet, `preset` every (paper, name of a preset).
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,25 @@ from ris_gym import registry
 from ris_gym import variables as var
 
 SMALL = {"num_antennas": 3, "num_elements": 4, "num_sensing_beams": 1, "angles_deg": (-30.0, 30.0)}
+OWN: dict[str, dict[str, Any]] = {"active_crb": {"num_antennas": 6, "num_users": 2, "num_scatterers": 4}}
+"""What a paper needs beside or instead of `SMALL`."""
 
 
 def small(paper: registry.Paper) -> dict[str, Any]:
     """Fields that make the system of a paper small."""
-    names = {field.name for field in dataclasses.fields(registry.load(paper.system))}
-    return {name: value for name, value in SMALL.items() if name in names}
+    names = fields_of(paper)
+    return {name: value for name, value in (SMALL | OWN.get(paper.name, {})).items() if name in names}
+
+
+def fields_of(paper: registry.Paper) -> set[str]:
+    """Names of the parameters of a paper's system."""
+    return {field.name for field in dataclasses.fields(registry.load(paper.system))}
 
 
 def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
     """Every valid combination of episode, control, observation, action and CSI error, small and short."""
     system_class = registry.load(paper.system)
-    fields, names = small(paper), {field.name for field in dataclasses.fields(system_class)}
+    fields, names = small(paper), fields_of(paper)
     errors = (0.0, 0.1) if system_class.csi_errors else (0.0,)
     for episode, control, observation, action, csi_error in itertools.product(
         system_class.episodes, system_class.controls, system_class.observations, ("box", "discrete"), errors
@@ -58,6 +68,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(wanted.pop(), cases, ids=names)
     if "paper" in metafunc.fixturenames:
         metafunc.parametrize("paper", papers, ids=[paper.name for paper in papers])
+    if "discrete_paper" in metafunc.fixturenames:
+        discrete = [paper for paper in papers if "phase_bits" in fields_of(paper)]
+        metafunc.parametrize("discrete_paper", discrete, ids=[paper.name for paper in discrete])
+    if "preset" in metafunc.fixturenames:
+        presets = [(paper, preset) for paper in papers for preset in registry.load(paper.system).presets]
+        metafunc.parametrize("preset", presets, ids=[f"{paper.name}-{preset}" for paper, preset in presets])
     if "episode" in metafunc.fixturenames:
         cases = [(paper, episode) for paper in papers for episode in registry.load(paper.system).episodes]
         metafunc.parametrize("episode", cases, ids=[f"{paper.name}-{episode.name}" for paper, episode in cases])

@@ -41,8 +41,8 @@ def test_bad_actions(make: Any, episode: Any, num_envs: int | None) -> None:
 
 
 @pytest.mark.parametrize("num_envs", [None, 3])
-def test_bad_discrete_actions(make: Any, paper: Any, num_envs: int | None) -> None:
-    env = make(paper, num_envs, control="surface", action="discrete", phase_bits=2)
+def test_bad_discrete_actions(make: Any, discrete_paper: Any, num_envs: int | None) -> None:
+    env = make(discrete_paper, num_envs, control="surface", action="discrete", phase_bits=2)
     env.reset(seed=0)
     before, shape = state(env), env.action_space.shape
     for action in (np.full(shape, 4), np.full(shape, -1), np.zeros(shape), np.zeros((*shape, 1), int), np.full(shape, True)):
@@ -79,10 +79,11 @@ def test_bad_vector_keywords(paper: Any, name: str, value: Any) -> None:
 
 def test_invalid_combinations(paper: Any) -> None:
     make = registry.load(paper.env)
+    bits = {"phase_bits": 2} if hasattr(registry.load(paper.system), "phase_bits") else {}
     with pytest.raises(ValueError, match="action='discrete' needs an alphabet"):
         make(action="discrete", control="surface")
     with pytest.raises(ValueError, match="action='discrete' needs an alphabet"):
-        make(action="discrete", control="full", phase_bits=2)
+        make(action="discrete", control="full", **bits)
     for episode in registry.load(paper.system).episodes:
         if episode.kind == "blocks" and episode.length is None:
             with pytest.raises(ValueError, match="horizon must be at least 2"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ris_gym import as_sb3
+from ris_gym import as_sb3, registry
 
 
 @pytest.mark.parametrize("limit", [None, 2, 3])
@@ -61,6 +61,7 @@ def test_other_modes_are_refused(make: Any, paper: Any, mode: str) -> None:
 def test_ppo_learns_on_it(make: Any, paper: Any) -> None:
     from stable_baselines3 import PPO
 
-    env = as_sb3(make(paper, 4, control="surface", phase_bits=1, action="discrete", horizon=3, autoreset_mode="SameStep"))
+    discrete = {"phase_bits": 1, "action": "discrete"} if hasattr(registry.load(paper.system), "phase_bits") else {}
+    env = as_sb3(make(paper, 4, control="surface", horizon=3, autoreset_mode="SameStep", **discrete))
     model = PPO("MlpPolicy", env, n_steps=4, batch_size=8, n_epochs=1, seed=0, device="cpu").learn(32)
     assert model.num_timesteps == 32 and len(model.ep_info_buffer) > 0

@@ -73,9 +73,12 @@ def test_dict_actions_conform(paper: Any) -> None:
         del gymnasium.registry["DictView-v0"]
 
 
-def test_dict_actions_refuse(make: Any, paper: Any) -> None:
+def test_dict_actions_need_a_box(make: Any, discrete_paper: Any) -> None:
     with pytest.raises(ValueError, match="action='box'"):
-        DictActions(make(paper, control="surface", action="discrete", phase_bits=1))
+        DictActions(make(discrete_paper, control="surface", action="discrete", phase_bits=1))
+
+
+def test_dict_actions_refuse(make: Any, paper: Any) -> None:
     env = DictActions(make(paper))
     env.reset(seed=0)
     good = env.action_space.sample()

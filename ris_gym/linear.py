@@ -32,7 +32,9 @@ def inverse_gram_diagonal(xp: Any, x: Array) -> tuple[Array, Array]:
         regular = _regular(q)
         if not regular.all():
             q = np.where(regular[:, None, None], q, np.eye(q.shape[-1]))
-        return lower_inverse_norms(np.conj(q.mT)), regular
+        turn = np.einsum("bnn->bn", q)
+        turn = turn.conj() / np.abs(turn)
+        return lower_inverse_norms(np.conj((turn[..., None] * q).mT)), regular
     regular_np = _regular(np.linalg.qr(np.conj(np.swapaxes(to_numpy(x), 1, 2)), mode="r"))
     regular = xp.asarray(regular_np)
     eye = constant(xp, np.eye(x.shape[1], x.shape[2]), xp.real(x))
@@ -54,29 +56,67 @@ def _by_cholesky(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     gram = wide @ np.conj(wide.mT)
     diagonal = np.einsum("bnn->bn", gram)
     trace = diagonal.real.sum(axis=-1)
-    alive = trace > np.finfo(np.float32).tiny ** 2
+    alive = trace > np.finfo(np.float32).tiny
     diagonal += RIDGE * trace[:, None]
     if not alive.all():
-        gram = np.where(alive[:, None, None], gram, np.eye(x.shape[1]))
-    return lower_inverse_norms(np.linalg.cholesky(gram)).astype(x.real.dtype), alive
+        gram[~alive] = np.eye(x.shape[1])
+    return lower_inverse_norms(np.linalg.cholesky(gram), x.real.dtype), alive
 
 
-def lower_inverse_norms(lower: np.ndarray) -> np.ndarray:
-    """Squared column norms of the inverses of lower triangular matrices (B, N, N), (B, N): forward substitution over the batch."""
+def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.ndarray:
+    """Squared column norms of the inverses of Cholesky factors (B, N, N) (real positive diagonal), (B, N).
+
+    Forward substitution in the real dtype `real`, with the batch last, so that every operation is long and contiguous; both
+    halves of the diagonal at once, what lies below them by products: `[[A, 0], [C, D]]^-1 = [[A^-1, 0], [-D^-1 C A^-1, D^-1]]`.
+    """
     n = lower.shape[-1]
-    turned = np.ascontiguousarray(lower.transpose(1, 2, 0))  # batch last: every operation is long and contiguous
-    re, im = np.ascontiguousarray(turned.real), np.ascontiguousarray(turned.imag)
-    diagonal = turned[np.arange(n), np.arange(n)]
-    turn = np.conj(diagonal) / abs2(np, diagonal)
-    row_re = re * turn.real[:, None] - im * turn.imag[:, None]
-    row_im = re * turn.imag[:, None] + im * turn.real[:, None]
+    real = lower.real.dtype if real is None else np.dtype(real)
+    if n < 4 or n % 2:
+        re, im = _substitute(*_planes(lower, real))
+        re *= re
+        im *= im
+        re += im
+        return np.ascontiguousarray(re.sum(axis=0).T)
+    half = n // 2
+    count = len(lower)
+    blocks = np.concatenate([lower[:, :half, :half], lower[:, half:, half:]])
+    re, im = _substitute(*_planes(blocks, real))
+    inverse = np.empty((2 * count, half, half), np.result_type(real, np.complex64))
+    inverse.real, inverse.imag = re.transpose(2, 0, 1), im.transpose(2, 0, 1)
+    first, second = inverse[:count], inverse[count:]
+    below = second @ (lower[:, half:, :half].astype(inverse.dtype) @ first)
+    out = np.empty((count, n), real)
+    re *= re
+    im *= im
+    re += im
+    norms = re.sum(axis=0)
+    out[:, :half], out[:, half:] = norms[:, :count].T, norms[:, count:].T
+    out[:, :half] += abs2(np, below).sum(axis=1)
+    return out
+
+
+def _planes(lower: np.ndarray, real: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary parts of (B, n, n) with the batch last."""
+    turned = lower.transpose(1, 2, 0)
+    return turned.real.astype(real, order="C"), turned.imag.astype(real, order="C")
+
+
+def _substitute(re: np.ndarray, im: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverses of lower triangular matrices with a real diagonal, (n, n, B) as real and imaginary parts."""
+    n = len(re)
+    inverse = 1.0 / re[np.arange(n), np.arange(n)]
+    re *= inverse[:, None]
+    im *= inverse[:, None]
     out_re, out_im = np.zeros_like(re), np.zeros_like(re)
     for i in range(n):
-        a, b, c, d = row_re[i, :i, None], row_im[i, :i, None], out_re[:i, :i], out_im[:i, :i]
-        np.subtract((b * d).sum(axis=0), (a * c).sum(axis=0), out=out_re[i, :i])
-        np.negative((a * d).sum(axis=0) + (b * c).sum(axis=0), out=out_im[i, :i])
-        out_re[i, i], out_im[i, i] = turn[i].real, turn[i].imag
-    out_re *= out_re
-    out_im *= out_im
-    out_re += out_im
-    return np.ascontiguousarray(out_re.sum(axis=0).T)
+        if i:
+            a, b, c, d = re[i, :i, None], im[i, :i, None], out_re[:i, :i], out_im[:i, :i]
+            product = b * d
+            product -= a * c
+            np.add.reduce(product, axis=0, out=out_re[i, :i])
+            np.multiply(a, d, out=product)
+            product += b * c
+            np.add.reduce(product, axis=0, out=out_im[i, :i])
+            out_im[i, :i] *= -1.0
+        out_re[i, i] = inverse[i]
+    return out_re, out_im

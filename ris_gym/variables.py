@@ -227,12 +227,11 @@ def wrap(raw: Array) -> Array:
 def move(mask: np.ndarray, raw: np.ndarray, increment: np.ndarray) -> np.ndarray:
     """`raw + increment` kept in the box: periodic entries (mask) wrapped, the others clipped."""
     moved = raw + increment.astype(raw.dtype, copy=False)
-    turns = moved + 1.0
-    turns *= 0.5
-    np.floor(turns, out=turns)
-    turns *= np.where(mask, raw.dtype.type(2.0), raw.dtype.type(0.0))
-    moved -= turns
-    return moved.clip(-1.0, 1.0, out=moved)
+    turned = moved[:, mask]
+    turned -= 2.0 * np.floor(0.5 * (turned + 1.0))
+    moved.clip(-1.0, 1.0, out=moved)
+    moved[:, mask] = turned.clip(-1.0, 1.0, out=turned)
+    return moved
 
 
 def action_table(variables: Variables) -> str:

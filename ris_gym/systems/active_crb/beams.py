@@ -13,6 +13,7 @@ import numpy as np
 
 from ris_gym import variables as var
 from ris_gym.arrays import Array, abs2, at_least, cis, constant, energy, herm, namespace, to_numpy
+from ris_gym.arrays import scale as scaled
 from ris_gym.linear import inverse_gram_diagonal
 from ris_gym.surfaces import cap_amplitude, unit_modulus
 from ris_gym.systems.active_crb import physics
@@ -94,11 +95,12 @@ def safe_scale(xp: Any, f: Array) -> Array:
 class Realised:
     """A design with what was computed on the way: `x = G F`, the surface's powers, `inverse_gram_diagonal(x)` (numpy only).
 
-    `scale` (B,): factor of the raw beams; `floored` (B,): where the floor was added (numpy).
+    `spent` (B,): `tr R`; `scale` (B,): factor of the raw beams; `floored` (B,): where the floor was added (numpy).
     """
 
     design: ActiveCrbDesign
     x: Array
+    spent: Array
     radiated: physics.Passes | None
     inverse: tuple[Array, Array] | None
     scale: Array
@@ -107,7 +109,7 @@ class Realised:
     def evaluate(self, system: ActiveCrb, known: ActiveCrbScene) -> ActiveCrbMetrics:
         """Metrics at `known`, without computing the shared products again."""
         xp = namespace(self.x)
-        return physics.evaluate(system, xp, known, self.design, self.x, self.radiated, self.inverse)
+        return physics.evaluate(system, xp, known, self.design, self.x, self.spent, self.radiated, self.inverse)
 
 
 def realise(system: ActiveCrb, xp: Any, known: ActiveCrbScene, v: Array, f: Array, floor: bool) -> Realised:
@@ -120,14 +122,16 @@ def realise(system: ActiveCrb, xp: Any, known: ActiveCrbScene, v: Array, f: Arra
         x = known.bs_ris @ f
         inverse = inverse_gram_diagonal(np, x) if xp is np else None
     radiated = physics.passes(system, xp, known, v, x)
-    factor = fill(system, xp, total(xp, f), radiated)
-    scale = xp.sqrt(factor)
-    f, x = f * scale[:, None, None], x * scale[:, None, None]
+    spent = total(xp, f)
+    factor = fill(system, xp, spent, radiated)
+    root = xp.sqrt(factor)
+    f, x = scaled(xp, f, root), scaled(xp, x, root)
     if inverse is not None:
         inverse = inverse[0] / np.maximum(factor, np.finfo(factor.dtype).tiny)[:, None], inverse[1] & (factor > 0.0)
     users = system.num_users
     design = ActiveCrbDesign(beams=f[..., :users], sensing_beams=f[..., users:], coefficients=v)
-    return Realised(design, x, None if radiated is None else radiated.scaled(factor), inverse, scale, floored)
+    spent = spent * factor
+    return Realised(design, x, spent, None if radiated is None else radiated.scaled(factor), inverse, root, floored)
 
 
 def needs_floor(known: ActiveCrbScene, f: Array, x: Array, inverse: tuple[Array, Array] | None) -> np.ndarray:
@@ -135,15 +139,15 @@ def needs_floor(known: ActiveCrbScene, f: Array, x: Array, inverse: tuple[Array,
 
     `cond(V^H F) <= cond(G) cond(X)` and `cond(X) <= ||X|| ||X^+||` (Frobenius) settle nearly every scene without its spectrum.
     """
-    reference = {name: to_numpy(array) for name, array in (known.reference or {}).items()}
+    assert known.reference is not None
     f, x = to_numpy(f), to_numpy(x)
     diagonal, regular = inverse_gram_diagonal(np, x) if inverse is None else inverse
-    singular = reference["singular"]
+    singular, basis = to_numpy(known.reference["singular"]), to_numpy(known.reference["basis"])
     size = np.sqrt(np.sum(diagonal, axis=-1) * total(np, x)) * (singular[:, 0] / singular[:, -1])
     doubtful = ~(regular & (size < 1.0 / FLOOR_RATIO) & (total(np, f) > 1e2 * ZERO_NORM**2))
     out = np.zeros(len(f), bool)
     if doubtful.any():
-        seen = np.conj(reference["basis"][doubtful].mT).astype(np.complex128) @ f[doubtful]
+        seen = np.conj(basis[doubtful].mT).astype(np.complex128) @ f[doubtful]
         spectrum = np.linalg.svd(seen, compute_uv=False)
         out[doubtful] = ~(spectrum[:, -1] >= FLOOR_RATIO * spectrum[:, 0]) | (spectrum[:, 0] < ZERO_NORM)
     return out

@@ -95,7 +95,7 @@ def shares(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) -
     if not system.passive:
         noise = system.noise_surface_w
         back = known.target_response @ (v[..., None] * x)
-        spread = (abs2(np, known.target_response) @ gain[..., None])[..., 0]
+        spread = (known.reference["response_power"] @ gain[..., None])[..., 0]
         terms.append(gain * (np.sum(abs2(np, x) + abs2(np, back), axis=2) + noise * (2.0 + spread)))
     stacked = np.stack(terms, axis=1)
     part = stacked / np.maximum(stacked.sum(axis=2, keepdims=True), np.finfo(gain.dtype).tiny)

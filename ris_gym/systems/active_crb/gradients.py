@@ -142,7 +142,8 @@ def _power(
     room = system.surface_power_w - radiated.noise
     surface = radiated.signal * system.power_w > spent * room  # relative use of the budgets: which one binds
     signal = radiated.signal
-    response = abs2(np, known.target_response)
+    assert known.reference is not None
+    response = known.reference["response_power"]
     direct = gain * (radiated.per_element + np.sum(abs2(np, back), axis=2) + 2.0 * noise)
     direct = direct + noise * gain * ((response + response.mT) @ gain[..., None])[..., 0]
     by_v = direct + np.sum(returned.conj() * reflected, axis=2)

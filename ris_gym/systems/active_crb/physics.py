@@ -66,7 +66,8 @@ def passes(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array, x: Array
     per_element = energy(xp, x)
     returned = energy(xp, scene.target_response @ (v[..., None] * x))
     first_noise = noise * xp.sum(gain, axis=-1)
-    spread = (abs2(xp, scene.target_response) @ gain[..., None])[..., 0]
+    assert scene.reference is not None
+    spread = (scene.reference["response_power"] @ gain[..., None])[..., 0]
     return Passes(
         first=xp.sum(gain * per_element, axis=-1),
         second=xp.sum(gain * returned, axis=-1),
@@ -82,15 +83,16 @@ def evaluate(
     scene: ActiveCrbScene,
     design: ActiveCrbDesign,
     x: Array | None = None,
+    spent: Array | None = None,
     radiated: Passes | None = None,
     inverse: tuple[Array, Array] | None = None,
 ) -> ActiveCrbMetrics:
-    """Metrics of a design; `x`, `radiated` and `inverse` (diagonal of `(X X^H)^-1`, full rank) where they are known."""
+    """Metrics of a design; X, `tr R`, the surface's powers and `inverse_gram_diagonal(X)` where they are known."""
     v, reference = design.coefficients, scene.reference
     assert reference is not None
-    f = design.all_beams
-    if x is None:
-        x = scene.bs_ris @ f
+    if x is None or spent is None:
+        f = design.all_beams
+        x, spent = scene.bs_ris @ f, energy(xp, xp.reshape(f, (f.shape[0], f.shape[1] * f.shape[2])))
     if radiated is None:
         radiated = passes(system, xp, scene, v, x)
     diagonal, regular = inverse_gram_diagonal(xp, x) if inverse is None else inverse
@@ -104,7 +106,6 @@ def evaluate(
     objective = xp.where(regular, decibel(crb, tiny), bound + OBJECTIVE_RANGE_DB)
     objective = xp.minimum(objective, bound + OBJECTIVE_RANGE_DB)
     gap = objective - bound
-    response = xp.sum(abs2(xp, scene.target_response), axis=(1, 2))
     margins, sinr_db = margins_of(system, xp, scene, v, x)
     if margins is None:
         cost, feasible = 0.0 * gap, gap == gap
@@ -113,7 +114,6 @@ def evaluate(
         cost = xp.sum(xp.clip(-margins / 10.0, 0.0, COST_LIMIT), axis=-1)
         feasible = xp.all(margins >= FEASIBLE_MARGIN, axis=-1)
         soft = {"sinr": margins}
-    spent = energy(xp, xp.reshape(f, (f.shape[0], f.shape[1] * f.shape[2])))
     surface: dict[str, Array | None] = dict.fromkeys(("surface_power_w", "first_pass_w", "second_pass_w", "surface_slack_db"))
     if radiated is not None:
         first, second = radiated.first + radiated.first_noise, radiated.second + radiated.second_noise
@@ -129,7 +129,7 @@ def evaluate(
         cost=cost,
         feasible=feasible,
         margins=soft,
-        nmse_bound_db=at_least(xp, objective - decibel(response, tiny), FLOOR_DB),
+        nmse_bound_db=at_least(xp, objective - reference["response_db"], FLOOR_DB),
         gap_db=gap,
         sinr_db=sinr_db,
         rate=xp.log1p(10.0 ** (sinr_db / 10.0)) / math.log(2.0),

@@ -61,10 +61,11 @@ def constants(system: ActiveCrb, bs_ris: np.ndarray, target_response: np.ndarray
     x, f = water(eigenvalues, system.power_w, None if system.passive else system.surface_power_w)
     inverse_diagonal = np.einsum("bnj,bj->bn", abs2(np, left), singular**-2.0)
     y = system.num_elements * system.noise_surface_w + system.noise_bs_w * eigenvalues.sum(axis=-1)
+    response = abs2(np, target_response).astype(float)
     cap = np.full(len(bs_ris), system.max_amplitude)
     if not system.passive:
         c3 = 2.0 * system.num_elements * system.noise_surface_w
-        c4 = system.noise_surface_w * np.sum(abs2(np, target_response), axis=(1, 2))
+        c4 = system.noise_surface_w * response.sum(axis=(1, 2))
         budget = system.surface_power_w
         cap = np.minimum(cap, np.sqrt(budget / (c3 + np.sqrt(c3**2 + 2.0 * c4 * budget))))
     return {
@@ -75,6 +76,8 @@ def constants(system: ActiveCrb, bs_ris: np.ndarray, target_response: np.ndarray
         "inverse_diagonal": inverse_diagonal,
         "rule": f * eigenvalues,
         "cap": cap,
+        "response_power": response,
+        "response_db": 10.0 * np.log10(np.maximum(response.sum(axis=(1, 2)), 1e-300)),
     }
 
 

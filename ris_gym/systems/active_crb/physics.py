@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ris_gym.arrays import Array, abs2, at_least, constant, energy, herm
+from ris_gym.geometry import steering_vector
 from ris_gym.linear import inverse_gram_diagonal
 from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbMetrics, ActiveCrbScene
 from ris_gym.systems.base import FEASIBLE_MARGIN, decibel
@@ -186,6 +187,14 @@ def neglected_noise_db(scene: ActiveCrbScene, design: ActiveCrbDesign) -> np.nda
     twice = (back @ scene.target_response) * design.coefficients[:, None, :]
     ratio = np.sum(abs2(np, twice), axis=(1, 2)) / np.sum(abs2(np, back), axis=(1, 2))
     return np.maximum(10.0 * np.log10(np.maximum(ratio, 1e-300)), -300.0)
+
+
+def radiated_w(system: ActiveCrb, scene: ActiveCrbScene, design: ActiveCrbDesign, psi: np.ndarray) -> np.ndarray:
+    """`a^H(psi) Psi (G R G^H + sigma_r^2 I) Psi^H a(psi)`, (B, n), W: the first pass by direction, its mean over psi is its power."""
+    responses = steering_vector(system.num_elements, psi).conj()  # (n, N)
+    x = design.coefficients[..., None] * (scene.bs_ris @ design.all_beams)
+    noise = system.noise_surface_w * np.sum(abs2(np, design.coefficients), axis=-1, keepdims=True)
+    return np.asarray(np.sum(abs2(np, responses @ x), axis=-1) + noise)
 
 
 def effective_rows(xp: Any, scene: ActiveCrbScene, v: Array) -> Array:

@@ -241,6 +241,10 @@ class ActiveCrb(System):
         out = {"bayes_mse_db": physics.bayes_mse_db(self, scene, design)}
         return out if self.passive else out | {"neglected_noise_db": physics.neglected_noise_db(scene, design)}
 
+    def radiated_w(self, scene: ActiveCrbScene, design: ActiveCrbDesign, psi: np.ndarray) -> np.ndarray:
+        """Power that the surface radiates in the first pass towards `psi` (n,), sines of angles from its normal, (B, n), W. numpy."""
+        return physics.radiated_w(self, scene.to_numpy(), design.to_numpy(), psi)
+
     def self_check(self, seed: int = 0) -> dict[str, float]:
         """The numerical self-check of sections 4 and 12; see `self_check.run`."""
         from ris_gym.systems.active_crb.self_check import run

@@ -1,9 +1,8 @@
-"""What the policies of this system share: chunks, units, rounding, canonical designs, the answer."""
+"""What the policies of this system share: units, rounding of the phases, the form of a result."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 
 from baselines.beampattern.communication import communication_phases
 from baselines.beampattern.units import Scaled
-from baselines.binding import BoundPolicy
-from baselines.policy import Solution, pad_history, scene_generators
+from baselines.chunked import ChunkedPolicy, Part
 from baselines.tools.linalg import Array, ComplexArray
 
 
@@ -27,28 +25,11 @@ class Outcome:
 
 
 @dataclass(kw_only=True)
-class BeampatternPolicy:
-    """Base class: subclasses give `optimise`.
+class BeampatternPolicy(ChunkedPolicy):
+    """Base class: subclasses give `optimise`."""
 
-    Attributes:
-        system: the system model.
-        penalty: weight of the cost where a policy weighs score against cost; None: the system's.
-        chunk: scenes worked on at a time; results do not depend on it.
-    """
-
-    system: Any = field(repr=False)
-    penalty: float | None = None
-    chunk: int = 256
-    name: str = ""
-    privileged: bool = False
     rescue: ClassVar[bool] = True
     """Whether the communication phases are tried where the policy's own surface meets no SINR."""
-
-    def __post_init__(self) -> None:
-        if int(self.chunk) != self.chunk or self.chunk < 1:
-            raise ValueError(f"chunk must be an integer of at least 1, got {self.chunk!r}")
-        if self.penalty is None:
-            self.penalty = float(self.system.default_penalty)
 
     def optimise(self, scaled: Scaled, generators: list[np.random.Generator]) -> Outcome:
         """Solve scaled scenes with one generator each."""
@@ -64,62 +45,27 @@ class BeampatternPolicy:
         """The policy's transmit step at a given surface: beams, gain, feasibility."""
         raise NotImplementedError
 
-    def solve(self, known: Any, rng: np.random.Generator) -> Solution:
-        """Canonical, hard-feasible designs for the scenes of `known`."""
-        begin = time.perf_counter()
-        generators = scene_generators(rng, len(known))
-        self.begin_calls()
-        outcomes = [] if len(known) else [self._nothing()]
-        for first in range(0, len(known), self.chunk):
-            part = slice(first, first + self.chunk)
-            scaled = Scaled.of(self.system, known[part], first)
-            outcome = self.optimise(scaled, generators[part])
-            if self.system.phase_bits is not None:
-                outcome = self._round(scaled, outcome, generators[part])
-            floor = np.asarray(self.system.reference_dbm(known[part])) - 60.0
-            outcome.history = 10.0 * np.log10(np.maximum(outcome.history * scaled.unit_w, 1e-300)) + 30.0
-            outcome.history = np.maximum(outcome.history, floor)
-            outcomes.append(outcome)
-        root = np.sqrt(self.system.power_w)
-        f = np.concatenate([o.f for o in outcomes]) * root
-        users = self.system.num_users
-        design = self.system.design(
-            beams=f[..., :users],
-            sensing_beams=f[..., users:],
-            coefficients=np.concatenate([o.v for o in outcomes]),
-        )
-        design = self.system.canonical(known, design)
-        metrics = self.system.evaluate(known, design)
-        status = np.concatenate([o.status for o in outcomes])
-        feasible = np.asarray(metrics.feasible)
-        status = np.where(feasible & (status == "infeasible"), "stopped", status)
-        status[self.undecided()] = "failed"
-        status = np.where(~feasible & (status != "infeasible"), "failed", status)
-        history = pad_history([o.history for o in outcomes])
-        objective = np.asarray(metrics.objective)
-        history = history + (objective - history[-1])
-        return Solution(
-            design=design,
-            objective=objective,
-            feasible=feasible,
-            status=status,
-            history=history,
-            seconds=time.perf_counter() - begin,
-        )
+    def solve_part(self, known: Any, first: int, generators: list[np.random.Generator]) -> Part:
+        """Scale, `optimise`, round the phases."""
+        scaled = Scaled.of(self.system, known, first)
+        outcome = self.optimise(scaled, generators)
+        if self.system.phase_bits is not None:
+            outcome = self._round(scaled, outcome, generators)
+        floor = np.asarray(self.system.reference_dbm(known)) - 60.0
+        history = 10.0 * np.log10(np.maximum(outcome.history * scaled.unit_w, 1e-300)) + 30.0
+        return Part(design=self._design(outcome.v, outcome.f), status=outcome.status, history=np.maximum(history, floor))
 
-    def begin_calls(self) -> None:
-        """Forget the solver reports of the last call of `solve`."""
-
-    def undecided(self) -> list[int]:
-        """Scenes whose transmit step a solver left without answer, so that neither the design nor infeasibility is proved."""
-        return []
-
-    def _nothing(self) -> Outcome:
-        """The outcome for no scenes."""
+    def nothing(self, known: Any) -> Part:
+        """The result for no scenes."""
         s = self.system
         beams = np.zeros((0, s.num_antennas, s.num_users + s.num_sensing_beams), complex)
         v, status = np.zeros((0, s.num_elements), complex), np.zeros(0, "<U10")
-        return Outcome(v=v, f=beams, status=status, history=np.zeros((1, 0)))
+        return Part(design=self._design(v, beams), status=status, history=np.zeros((1, 0)))
+
+    def _design(self, v: ComplexArray, f: ComplexArray) -> Any:
+        """The system's design from beams of unit power."""
+        users, f = self.system.num_users, f * np.sqrt(self.system.power_w)
+        return self.system.design(beams=f[..., :users], sensing_beams=f[..., users:], coefficients=v)
 
     def _round(self, scaled: Scaled, outcome: Outcome, generators: list[np.random.Generator]) -> Outcome:
         """Nearest discrete phases, then the transmit step once more; the communication phases where that fails."""
@@ -132,10 +78,6 @@ class BeampatternPolicy:
             f[retry], gain[retry], feasible[retry] = self.transmit(scaled[retry], v[retry], own)
         status = np.where(feasible, np.where(outcome.status == "infeasible", "stopped", outcome.status), "infeasible")
         return Outcome(v=v, f=f, status=status.astype("<U10"), history=gain[None])
-
-    def bind(self, env: Any) -> BoundPolicy:
-        """Drive an environment with this policy."""
-        return BoundPolicy(self, env)
 
 
 def round_phases(v: ComplexArray, bits: int) -> ComplexArray:

@@ -162,7 +162,7 @@ def amplitude_program(
         transmit=weight,
         receive=inverse_diagonal * noise_bs / cap[:, None] ** 2,
         floor=n * noise_surface,
-        coefficients=np.stack(rows, axis=1) if rows else np.zeros((count, 0, len(exponents))),
+        coefficients=np.ascontiguousarray(np.stack(rows, axis=1)) if rows else np.zeros((count, 0, len(exponents))),
         constant=np.stack(constants, axis=1) if rows else np.zeros((count, 0)),
     )
 
@@ -200,7 +200,7 @@ def amplitude_step(
     best, value = old.copy(), program.objective(old)
     value = np.where((program.constraints(old) <= 1e-9).all(1), value, np.inf)
     full = (program.constraints(np.zeros_like(old)) <= 0.0).all(1)
-    better = full & (old < 0.0).any(1)
+    better: NDArray[np.bool_] = np.asarray(full & (old < 0.0).any(1))
     best[full] = 0.0
     rows = np.flatnonzero(~full & np.isfinite(program.objective(old)))
     point, inside = interior_point(program[rows], old[rows])
@@ -437,5 +437,4 @@ def interior_point(program: AmplitudeProgram, u: Array, *, steps: int = 40) -> t
         tau[rows[decrement < 0.3]] *= 10.0
         worst = (-_room(part, u[rows], np.zeros(len(rows)))).max(1)
         rows = rows[(worst > goal) & (tau[rows] < 1e10)]
-    inside = (_room(barrier, u, np.zeros(count)) > INSIDE).all(1)
-    return u, np.asarray(inside & (program.constraints(u) < 0.0).all(1))
+    return u, np.asarray((_room(barrier, u, np.zeros(count)) > INSIDE).all(1) & (program.constraints(u) < 0.0).all(1))

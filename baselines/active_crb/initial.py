@@ -200,7 +200,8 @@ def first_surface(
             break
         point = v[rows]
         if restart:
-            point = cap[rows] * np.exp(2j * np.pi * np.stack([generators[i].random(n) for i in rows]))
+            turns = np.stack([generators[i].random(n) for i in rows])
+            point = np.asarray(cap[rows] * np.exp(2j * np.pi * turns), dtype=complex)
         for _ in range(rounds if method == "alternating" else 1):
             part = channels[rows]
             if method == "joint":

@@ -165,8 +165,9 @@ def demand(
     if surface is None:
         levels, basis = np.ones((count, n)), np.broadcast_to(np.eye(n, dtype=complex), (count, n, n))
     else:
-        closed = np.asarray(budget) <= 0
-        levels, basis = np.linalg.eigh(surface / np.where(closed, 1.0, budget)[:, None, None])
+        room = np.asarray(budget, dtype=float)
+        closed = room <= 0
+        levels, basis = np.linalg.eigh(np.asarray(surface / np.where(closed, 1.0, room)[:, None, None], dtype=complex))
         levels = np.where(closed[:, None], LARGE / power, np.maximum(levels, 1e-300)) * power
     turned = channels @ basis * np.sqrt(power)  # base station's budget 1, surface's budget diag(levels)
     low, high = np.zeros(count), np.ones(count)

@@ -97,11 +97,11 @@ class Unfolded:
             group["lr"] = own
         scene = self._scenes()
         known = self.system.known(scene)
-        ascent = self.model(self.system.landscape(known, self.control))
+        landscape = self.system.landscape(known, self.control)
+        ascent = self.model(landscape)
         values = ascent.values
         if known is not scene:
-            truth = self.system.landscape(scene, self.control)
-            score, slack = truth.pieces(ascent.last)
+            score, slack = landscape.on(scene).pieces(ascent.last)
             last = value(score, slack, settings.penalty)
             values = torch.cat([values[:-1], last[None]])
         loss = -(0.7 * values[-1].mean() + 0.2 * values[-settings.tail :].mean() + 0.1 * values.mean())

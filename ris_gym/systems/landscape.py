@@ -57,6 +57,11 @@ class Landscape:
         self.periodic = torch.as_tensor(var.periodic(self.variables)[self.order])
         self.scene = known.astype("complex128" if dtype == torch.float64 else "complex64").to_torch()
 
+    def on(self, scene: Any) -> Landscape:
+        """The landscape of another scene (the truth, where x was found at what is known) over the same coordinates."""
+        other: Landscape = self.system.landscape(scene, self.control)
+        return other
+
     def __len__(self) -> int:
         return len(self.numpy_known)
 

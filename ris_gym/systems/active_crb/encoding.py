@@ -61,22 +61,76 @@ def encode(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign, co
     return var.join(system.variables(control), values)
 
 
+NEAR = 1e-2
+"""Relative distance of the beams up to which a design counts as one of regularised zero-forcing."""
+
+
 def _powers(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> dict[str, np.ndarray]:
-    """Logits of the powers `||w_k||^2` and `[V^H R_0 V]_nn`, the regulariser at -1 (nearest to the rule)."""
+    """Powers and regulariser of a design: exact in the image of `decode`; the rule's beams have the regulariser -1.
+
+    Of any other design the powers are `||w_k||^2` and `[V^H R_0 V]_nn`, and the regulariser is -1.
+    """
     assert known.reference is not None
     seen = herm(np, known.reference["basis"]) @ design.sensing_beams
     powers = np.sum(abs2(np, seen), axis=2)
-    users = system.num_users if system.sinr_threshold is not None else 0
-    if users:
-        powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), powers], axis=1)
+    if system.sinr_threshold is None:
+        return {"target_power": _logits(powers)}
+    users = system.num_users
+    powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), powers], axis=1)
+    values = _named(powers, np.full((len(powers), 1), -1.0, powers.dtype), users)
+    if seen.shape[2] != system.num_elements:
+        return values
+    found = _named(*_zero_forcing(system, known, design, seen), users)
+    made, wanted = rules.structured(system, np, known, design.coefficients, found), design.all_beams
+    made, wanted = (f / np.maximum(np.linalg.norm(f, axis=(1, 2), keepdims=True), 1e-30) for f in (made, wanted))
+    near = np.linalg.norm(made - wanted, axis=(1, 2)) < NEAR
+    return {name: np.where(near[:, None], found[name], value) for name, value in values.items()}
+
+
+def _zero_forcing(
+    system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign, seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Powers (B, K + N) up to a factor and regulariser (B, 1) of beams `V^H [W, L] = [Z, (I - Z T c) Q^(1/2)]`, `c = C V`.
+
+    There T is diagonal and `Z T = Q c^H (c Q c^H + mu I)^-1`, Q the target's powers. `Q^(-1/2)` and T are the least-squares solution
+    of `seen Q^(-1/2) + Z T c = I`, mu that of `mu Z T = Q c^H - Z T c Q c^H`. Meaningless numbers for other beams, but finite.
+    """
+    assert known.reference is not None
+    batch, n, users = len(seen), system.num_elements, system.num_users
+    basis = known.reference["basis"].astype(np.complex128, copy=False)
+    z = herm(np, basis) @ design.beams
+    c = physics.effective_rows(np, known, design.coefficients) @ basis
+    system_matrix = np.zeros((batch, n, n, n + users), np.complex128)
+    index = np.arange(n)
+    system_matrix[:, :, index, index] = seen
+    system_matrix[..., n:] = np.einsum("bik,bkn->bink", z, c)
+    flat = system_matrix.reshape(batch, n * n, n + users)
+    both = np.concatenate([flat.real, flat.imag], axis=1)
+    size = np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-300)
+    wanted = np.concatenate([np.eye(n).ravel(), np.zeros(n * n)])
+    solved = (np.linalg.pinv(both / size, rcond=1e-13) @ wanted) / size[:, 0]
+    q = 1.0 / np.maximum(solved[:, :n], 1e-30) ** 2
+    zt = z * solved[:, None, n:]
+    back = q[..., None] * herm(np, c)
+    mu = np.sum((zt.conj() * (back - zt @ (c @ back))).real, axis=(1, 2)) / np.maximum(np.sum(abs2(np, zt), axis=(1, 2)), 1e-300)
+    mean = np.maximum(np.einsum("bkn,bnk->b", c, back).real / users, 1e-300)
+    level = np.clip(0.5 * np.log10(np.clip(mu / mean, 1e-10, 1e10)) + 1.0, -1.0, 1.0)
+    level = np.where(level < -1.0 + 1e-9, -1.0, level)[:, None]
+    powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), q], axis=1)
+    return powers, level
+
+
+def _named(powers: np.ndarray, level: np.ndarray, users: int) -> dict[str, np.ndarray]:
+    logits = _logits(powers)
+    return {"user_power": logits[:, :users], "target_power": logits[:, users:], "regulariser": level}
+
+
+def _logits(powers: np.ndarray) -> np.ndarray:
+    """Logits in [-1, 1] whose softmax has these ratios, as far as they fit."""
     log = np.log(np.maximum(powers, np.finfo(powers.dtype).tiny)) / rules.LOGIT_GAIN
     high = log.max(axis=1, keepdims=True)
     low = np.maximum(log.min(axis=1, keepdims=True), high - 2.0)
-    logits = np.clip(log - 0.5 * (low + high), -1.0, 1.0)
-    if not users:
-        return {"target_power": logits}
-    level = np.full((len(logits), 1), -1.0, logits.dtype)
-    return {"user_power": logits[:, :users], "target_power": logits[:, users:], "regulariser": level}
+    return np.asarray(np.clip(log - 0.5 * (low + high), -1.0, 1.0))
 
 
 def start(system: ActiveCrb, known: ActiveCrbScene, control: str) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ris_gym.systems.active_crb import beams as rules
 from ris_gym.systems.active_crb import encoding, features, gradients, physics, sampler
 from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbMetrics, ActiveCrbScene
 from ris_gym.systems.base import System, check_control, check_raw
+
+if TYPE_CHECKING:
+    from ris_gym.systems.landscape import Landscape
 
 KINDS = ("active", "passive")
 
@@ -342,6 +345,17 @@ class ActiveCrb(System):
         if control != "full":
             return super().pieces_jacobian(features.bare(known), raw, control)
         return gradients.jacobian(self, known, raw, super().pieces_jacobian)
+
+    def landscape(self, known: ActiveCrbScene, control: str = "full") -> Landscape:
+        """As the base class; for `control="full"` in closed form, over N beams in the row space of G."""
+        if control != "full":
+            return super().landscape(features.bare(known), control)
+        check_control(self, control)
+        try:
+            from ris_gym.systems.active_crb.landscape import ActiveCrbLandscape
+        except ImportError as error:
+            raise ImportError("landscapes need torch: pip install 'ris_gym[agents]'") from error
+        return ActiveCrbLandscape(self, known)
 
 
 def watts(dbm: float) -> float:

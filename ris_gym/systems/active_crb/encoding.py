@@ -92,8 +92,8 @@ def _zero_forcing(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Powers (B, K + N) up to a factor and regulariser (B, 1) of beams `V^H [W, L] = [Z, (I - Z T c) Q^(1/2)]`, `c = C V`.
 
-    There T is diagonal and `Z T = Q c^H (c Q c^H + mu I)^-1`, Q the target's powers. `Q^(-1/2)` and T are the least-squares solution
-    of `seen Q^(-1/2) + Z T c = I`, mu that of `mu Z T = Q c^H - Z T c Q c^H`. Meaningless numbers for other beams, but finite.
+    There T is diagonal and `Z T = Q c^H (c Q c^H + mu I)^-1`, Q the target's powers. `Q^(-1/2)` and T are the least-squares
+    solution of `seen Q^(-1/2) + Z T c = I`, mu that of `mu Z T = Q c^H - Z T c Q c^H`. Meaningless numbers for other beams, but finite.
     """
     assert known.reference is not None
     batch, n, users = len(seen), system.num_elements, system.num_users

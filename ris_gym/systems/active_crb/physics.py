@@ -190,7 +190,7 @@ def neglected_noise_db(scene: ActiveCrbScene, design: ActiveCrbDesign) -> np.nda
 
 
 def radiated_w(system: ActiveCrb, scene: ActiveCrbScene, design: ActiveCrbDesign, psi: np.ndarray) -> np.ndarray:
-    """`a^H(psi) Psi (G R G^H + sigma_r^2 I) Psi^H a(psi)`, (B, n), W: the first pass by direction, its mean over psi is its power."""
+    """`a^H(psi) Psi (G R G^H + sigma_r^2 I) Psi^H a(psi)`, (B, n), W: the first pass by direction (its mean: its power)."""
     responses = steering_vector(system.num_elements, psi).conj()  # (n, N)
     x = design.coefficients[..., None] * (scene.bs_ris @ design.all_beams)
     noise = system.noise_surface_w * np.sum(abs2(np, design.coefficients), axis=-1, keepdims=True)

@@ -245,7 +245,7 @@ class ActiveCrb(System):
         return out if self.passive else out | {"neglected_noise_db": physics.neglected_noise_db(scene, design)}
 
     def radiated_w(self, scene: ActiveCrbScene, design: ActiveCrbDesign, psi: np.ndarray) -> np.ndarray:
-        """Power that the surface radiates in the first pass towards `psi` (n,), sines of angles from its normal, (B, n), W. numpy."""
+        """Power that the surface radiates in the first pass towards `psi` (n,), sines of angles from its normal, (B, n), W."""
         return physics.radiated_w(self, scene.to_numpy(), design.to_numpy(), psi)
 
     def self_check(self, seed: int = 0) -> dict[str, float]:

@@ -155,7 +155,8 @@ def amplitude_program(
             rows.append((two @ (scale * form).reshape(count, -1).T).T / unit[:, None])
             constants.append(gamma * noise_user / unit)
     if transmit_weight is None:
-        inverse = np.linalg.pinv(incident, hermitian=True)
+        finite = np.asarray(np.isfinite(incident).all((1, 2)))
+        inverse = np.linalg.pinv(np.where(finite[:, None, None], incident, 0.0), hermitian=True)
         transmit_weight = np.maximum(np.diagonal(inverse, axis1=1, axis2=2).real, 0.0)
     weight = transmit_weight / np.maximum(transmit_weight.sum(1, keepdims=True), 1e-300)
     return AmplitudeProgram(

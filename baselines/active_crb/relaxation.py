@@ -52,7 +52,8 @@ def _unit_diagonal(result: DualResult) -> tuple[ComplexArray, NDArray[np.bool_]]
 
 def _columns(form: ComplexArray) -> ComplexArray:
     """X with X X^H = form (B, N, N), Hermitian PSD up to rounding."""
-    values, vectors = np.linalg.eigh(form)
+    sound = np.asarray(np.isfinite(form).all((1, 2)))
+    values, vectors = np.linalg.eigh(np.where(sound[:, None, None], form, 0.0))
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])
 
 
@@ -81,14 +82,16 @@ def _problem(factors: ComplexArray, owner: Array, sign: Array, users: int, echo:
 def relax_echo(form: ComplexArray) -> Relaxed:
     """(SDR4.3): min tr(Xi V) s.t. V_nn = 1, V >= 0, for Xi (B, N, N); `bound` is below u^H Xi u for all phases."""
     n = form.shape[1]
+    sound = np.asarray(np.isfinite(form).all((1, 2)))
+    form = np.where(sound[:, None, None], form, 0.0)
     # a multiple of the identity, constant over unit-modulus u, keeps the dual value positive: Xi -> c I - Xi >= 0
     top = np.maximum(np.linalg.eigvalsh(form)[:, -1], 1e-300)
     turned = np.eye(n) - form / top[:, None, None]
     problem = _problem(_columns(turned), np.zeros(n), -np.ones(n), 1, False)
-    result = solve_dual(problem, tolerance=TOLERANCE)
+    result = solve_dual(problem, tolerance=0.1 * TOLERANCE)
     covariance, good = _unit_diagonal(result)
     bound = np.where(np.isfinite(result.value), top * np.maximum(n - result.value, 0.0), 0.0)
-    return Relaxed(covariance=covariance, bound=bound, solved=good)
+    return Relaxed(covariance=covariance, bound=bound, solved=good & sound)
 
 
 def relax_ratio(program: PhaseProgram, u: ComplexArray, *, ratio_tolerance: float = 1e-3, rounds: int = 12) -> Relaxed:
@@ -121,7 +124,8 @@ def relax_ratio(program: PhaseProgram, u: ComplexArray, *, ratio_tolerance: floa
     bound = (np.abs(program.own).sum(2) ** 2).min(1)
     covariance = np.broadcast_to(np.eye(n, dtype=complex), (count, n, n)).copy()
     solved = np.zeros(count, bool)
-    rows = np.flatnonzero(bound > 0)
+    finite = np.isfinite(program.own).all((1, 2)) & np.isfinite(program.total).all((1, 2, 3))
+    rows = np.flatnonzero((bound > 0) & finite)
     for _ in range(rounds):
         if not len(rows):
             break

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from baselines.active_crb import amplitudes, initial, maxmin, phases, relaxation
+from baselines.active_crb import amplitudes, initial, maxmin, phases, relaxation, signomial
 from baselines.active_crb.units import Beams, Channels
 from baselines.tools.linalg import abs2, herm
 from baselines.tools.randomisation import complex_normal
@@ -362,8 +362,8 @@ def test_amplitude_steps_are_feasible_monotone_and_as_good_as_slsqp(kind):
         result = minimize(
             lambda x, one=one: one.objective(x[None])[0],
             np.log(share[i]),
-            jac=lambda x, one=one: amplitudes._objective(one, x[None])[0][0],
-            bounds=[(np.log(amplitudes.LOWEST), 0)] * 8,
+            jac=lambda x, one=one: signomial.objective_derivatives(one, x[None])[0][0],
+            bounds=[(np.log(signomial.LOWEST), 0)] * 8,
             constraints={"type": "ineq", "fun": lambda x, one=one: -one.constraints(x[None])[0], "jac": jacobian},
             method="SLSQP",
             options={"maxiter": 300, "ftol": 1e-10},
@@ -374,20 +374,20 @@ def test_amplitude_steps_are_feasible_monotone_and_as_good_as_slsqp(kind):
 
 def test_convex_program_agrees_with_cvxpy():
     channels, v, _, program, _ = amplitude_case("isac")
-    u, inside = amplitudes.interior_point(program, np.log(np.abs(v) / channels.cap[:, None]))
+    u, inside = signomial.interior_point(program, np.log(np.abs(v) / channels.cap[:, None]))
     assert inside.all()
-    convex = amplitudes.tangent(program, u)
+    convex = signomial.tangent(program, u)
     np.testing.assert_allclose(convex.constraints(u), program.constraints(u), atol=1e-10)
     near = u - 0.1 * np.random.default_rng(0).random(u.shape)
     assert (convex.constraints(near) >= program.constraints(near) - 1e-10).all()
-    point = amplitudes.solve_barrier(convex, u)
+    point = signomial.solve_barrier(convex, u)
     assert (convex.constraints(point) < 0).all()
     exponents = program.exponents
     for i in range(2):
         x = cp.Variable(8)
         objective = cp.log_sum_exp(np.log(program.transmit[i]) - 2 * x)
         objective += cp.log_sum_exp(cp.hstack([np.log(program.receive[i]) - 2 * x, np.log([program.floor])]))
-        rules = [x <= 0, x >= np.log(amplitudes.LOWEST)]
+        rules = [x <= 0, x >= np.log(signomial.LOWEST)]
         for c in range(convex.level.shape[1]):
             plus = np.flatnonzero(convex.plus[i, c] > 1e-12 * convex.plus[i, c].max())
             terms = cp.exp(exponents[plus] @ x + np.log(convex.plus[i, c, plus]))

@@ -17,7 +17,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from baselines.tools.convex import SOLVED, ConvexProgram, forms, inner, nearest_psd
+from baselines.tools.convex import SOLVED, ConvexProgram, forms, inner, nearest_psd, solvers_for
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 from baselines.tools.solver_call import SolverCall
 
@@ -91,10 +91,10 @@ def reach_program(elements: int, users: int) -> ConvexProgram:
     return ConvexProgram(name="reach", problem=cp.Problem(cp.Maximize(s), rules), parameters=parameters, cone=elements)
 
 
-def proof(call: SolverCall, values: dict[str, Array], solvers: tuple[str, ...] | None) -> SolverCall:
-    """The report of a failed call, infeasible where a solver finds the SINR constraints out of reach."""
+def proof(call: SolverCall, values: dict[str, Array]) -> SolverCall:
+    """The report of a failed call, infeasible where the same solver finds the SINR constraints out of reach."""
     elements = int(np.sqrt(values["costs"].shape[1] // 2))
-    reach = reach_program(elements, len(values["noise"])).solve(call.scene, solvers, **values)
+    reach = reach_program(elements, len(values["noise"])).solve(call.scene, (call.solver,), **values)
     call = replace(call, seconds=call.seconds + reach.seconds)
     if reach.status in SOLVED and reach.value < 1.0 - SHORT:
         call = replace(call, status=reach.status.replace("optimal", "infeasible"))
@@ -140,11 +140,11 @@ def solve_transmit(
         cost: (2, N, N) E_1 / P_0 and E_2 / P_1 (zeros: no surface budget).
         users: (K, N) row k = h_k / sqrt(n_k), used as h_k^H; None or K = 0: (P3).
         threshold: (K,) linear SINR gamma_k.
-        scene: number for the report; solvers: see `ConvexProgram.solve`.
+        scene: number for the report; solvers: asked in this order, None: as `solvers_for` the size says.
 
     Returns:
         The design (Proposition 5; None unless accepted), tr(F^-1) at the optimum as the solver states it (inf without one),
-        the solver's report.
+        the report of the last solver, with the time of all.
     """
     count = 0 if users is None else len(users)
     scale = unit(cost)
@@ -152,17 +152,23 @@ def solve_transmit(
     if users is not None and threshold is not None and count:
         values |= sinr_data(np.sqrt(scale) * users, threshold)
     built = transmit_program(cost.shape[-1], count)
-    call = built.program.solve(scene, solvers, **values)
-    if call.status not in SOLVED:
-        return None, np.inf, proof(call, values, solvers) if count and not call.infeasible else call
-    f = (np.asarray(built.covariance.value) * scale).astype(complex)
-    if not count or users is None or threshold is None:
-        beams = recover(f, np.zeros((len(f), 0), complex), cost)
-    else:
-        shares = (np.stack([np.asarray(x.value) for x in built.shares]) * scale).astype(complex)
-        beams = recover(f, proposition_5(shares, users), cost)
-    found, value, call = judge(beams, call.value / scale, call, users, threshold)
-    return found, value, proof(call, values, solvers) if found is None and count else call
+    spent, best = 0.0, np.inf
+    for solver in solvers or solvers_for(cost.shape[-1]):
+        call = built.program.solve(scene, (solver,), **values)
+        beams = None
+        if call.status in SOLVED:
+            f = (np.asarray(built.covariance.value) * scale).astype(complex)
+            omega = np.zeros((len(f), 0), complex)
+            if count and users is not None:
+                shares = (np.stack([np.asarray(x.value) for x in built.shares]) * scale).astype(complex)
+                omega = proposition_5(shares, users)
+            beams, best, call = judge(recover(f, omega, cost), call.value / scale, call, users, threshold)
+        if beams is None and count and not call.infeasible:
+            call = proof(call, values)
+        spent += call.seconds
+        if beams is not None or call.infeasible:
+            break
+    return beams, best, replace(call, seconds=spent)
 
 
 def proposition_5(shares: ComplexArray, users: ComplexArray) -> ComplexArray:

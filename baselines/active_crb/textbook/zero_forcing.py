@@ -7,7 +7,7 @@ Source: arXiv 2508.00379, section on benchmarks; model page, section 7.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,15 +34,16 @@ def zero_forcing_program(elements: int, users: int) -> ZeroForcingProgram:
     """Build the problem once per sizes."""
     data = 2 * elements**2
     rest, power = cp.Variable((elements, elements), hermitian=True, name="F0"), cp.Variable(users, nonneg=True, name="p")
-    shapes: dict[str, Any] = {"costs": (2, data), "all": (users, data), "noise": users, "gain": users}
+    shapes: dict[str, Any] = {"costs": (2, data), "all": (users, data), "noise": users, "gain": users, "prices": (2, users)}
     shapes |= {"outer_real": (elements**2, users), "outer_imag": (elements**2, users)}
     parameters: dict[str, Any] = {name: cp.Parameter(shape, name=name) for name, shape in shapes.items()}
     real, imag = (cp.reshape(parameters[f"outer_{part}"] @ power, (elements, elements), order="C") for part in ("real", "imag"))
     f = rest + real + 1j * imag
     # the other users' beams are not received, so that only F_0 disturbs: |h_k^H d_k|^2 p_k / gamma_k - h_k^H F_0 h_k >= n_k
     received = cp.multiply(parameters["gain"], power) - inner(parameters["all"], rest)
+    spent = inner(parameters["costs"], rest) + parameters["prices"] @ power
     trace, schur = inverse_trace(f)
-    rules = [rest >> 0, schur, inner(parameters["costs"], f) <= 1, received >= parameters["noise"]]
+    rules = [rest >> 0, schur, spent <= 1, received >= parameters["noise"]]
     problem = cp.Problem(cp.Minimize(trace), rules)
     program = ConvexProgram(name="zero forcing", problem=problem, parameters=parameters, cone=elements)
     return ZeroForcingProgram(program=program, rest=rest, power=power)
@@ -73,12 +74,15 @@ def solve_zero_forcing(
     data = sinr_data(np.sqrt(scale) * users, threshold)
     received = abs2(np.einsum("kn,nk->k", users.conj(), d)) * scale
     outer = (d[:, None, :] * d[None, :, :].conj()).reshape(elements**2, count)
-    values = {"costs": forms(scale * cost), "all": data["all"], "noise": data["noise"]}
+    prices = scale * np.einsum("nk,inm,mk->ik", d.conj(), cost, d).real
+    values = {"costs": forms(scale * cost), "prices": prices, "all": data["all"], "noise": data["noise"]}
     values |= {"gain": received * data["noise"] / threshold, "outer_real": outer.real, "outer_imag": outer.imag}
     built = zero_forcing_program(elements, count)
     call = built.program.solve(scene, solvers, **values)
     if call.status not in SOLVED:
-        return None, np.inf, call
+        # without sensing signal p_k = gamma_k n_k / |h_k^H d_k|^2 is the least that will do
+        short = not call.infeasible and (prices @ (threshold / received) > 1.0).any()
+        return None, np.inf, replace(call, status="infeasible") if short else call
     omega = d * np.sqrt(np.maximum(np.asarray(built.power.value), 0.0) * scale)
     f = np.asarray(built.rest.value) * scale + omega @ herm(omega)
     return judge(recover(f, omega, cost), call.value / scale, call, users, threshold)

@@ -53,8 +53,8 @@ def figure(system: System, scene: Any, design: Any = None, index: int = 0, title
     with rc_context(panels.STYLE):
         drawn = Figure(figsize=SIZE_INCH, dpi=dpi)
         FigureCanvasAgg(drawn)
-        panels.headline(drawn, title or system.name, system, metrics)
-        _picture(system)(drawn, system, scene, design, metrics)
+        text = _picture(system)(drawn, system, scene, design, metrics)
+        panels.headline(drawn, title or system.name, system, metrics, text)
     return drawn
 
 
@@ -78,7 +78,7 @@ def frame(env: Any, index: int = 0) -> np.ndarray:
 
 
 def _picture(system: System) -> Any:
-    """The drawing function of a system's paper, or the one that serves every system."""
+    """The drawing function of a system's paper, or the one that serves every system. What it returns is the headline's text."""
     paper = registry.PAPERS.get(system.name)
     if paper is not None and importlib.util.find_spec(paper.picture.partition(":")[0]) is not None:
         return registry.load(paper.picture)

@@ -35,7 +35,7 @@ def draw(figure: Figure, system: Beampattern, scene: Any, design: Any, metrics: 
         pattern(figure.add_subplot(upper[1]), system, gains, metrics, top)
     lower = rows[1].subgridspec(1, 3, wspace=0.36, width_ratios=[1.6, 1.0, 0.9])
     panels.surface(figure.add_subplot(lower[0]), None if design is None else design.coefficients)
-    sinr(figure.add_subplot(lower[1]), system, metrics)
+    panels.sinr(figure.add_subplot(lower[1]), system, metrics)
     power(figure.add_subplot(lower[2]), system, design)
 
 
@@ -86,31 +86,6 @@ def pattern(axes: Axes, system: Beampattern, gains: np.ndarray | None, metrics: 
     least = float(metrics.objective[0])
     axes.axhline(max(least, top - SPAN_DB), color=panels.INK, linewidth=1.1, linestyle=(0, (1, 2)))
     axes.set_title(f"least at the desired angles {least:.1f} dBm", loc="right", fontweight="normal", fontsize=11)
-
-
-def sinr(axes: Axes, system: Beampattern, metrics: Any) -> None:
-    """A bar per user, green where its threshold (black mark) is met and red where not."""
-    axes.set_title("SNR of the user" if system.num_users == 1 else "SINR of each user")
-    if metrics is None:
-        panels.nothing(axes)
-        return
-    values, wanted = metrics.sinr_db[0], system.thresholds_db
-    met = metrics.margins["sinr"][0] >= -1e-3
-    place = np.arange(system.num_users)
-    low, top = float(np.min(wanted)) - 25.0, float(max(np.max(wanted) + 10.0, np.max(values)))
-    high = top + 0.34 * (top - low)
-    axes.barh(place, np.maximum(values, low) - low, left=low, height=0.5, color=np.where(met, panels.GREEN, panels.RED))
-    axes.vlines(wanted, place - 0.36, place + 0.36, color=panels.INK, linewidth=2.2, zorder=4)
-    for k, (value, threshold) in enumerate(zip(values, wanted, strict=True)):
-        axes.text(high, k, f"{value:.1f} dB", ha="right", va="center")
-        if k == 0 or threshold != wanted[k - 1]:
-            text = f"needs {threshold:g}"
-            axes.annotate(text, (threshold, k - 0.36), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9.5)
-    axes.set_yticks(place, [str(k + 1) for k in place] if len(place) > 1 else [""])
-    axes.set_ylim(max(system.num_users - 0.3, 0.9), -0.9)
-    axes.set_xlim(low, high)
-    axes.set_xlabel("dB")
-    axes.grid(False, axis="y")
 
 
 def power(axes: Axes, system: Beampattern, design: Any) -> None:

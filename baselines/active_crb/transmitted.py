@@ -40,10 +40,6 @@ class Transmitted(_Rows):
     def __len__(self) -> int:
         return len(self.f)
 
-    def __getitem__(self, rows: Any) -> Transmitted:
-        part = super().__getitem__(rows)
-        return part if self.state is None else replace(part, state=self.state[rows])
-
 
 def safe_scaled(scaled: Scaled) -> Scaled:
     """The same with harmless numbers in scenes whose data are not finite, and those marked as not possible."""

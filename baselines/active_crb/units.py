@@ -28,7 +28,7 @@ TINY = 1e-300
 
 
 class _Rows:
-    """Indexing by rows: arrays whose first axis is the batch are indexed, the rest is kept."""
+    """Indexing by rows: arrays (and records) whose first axis is the batch are indexed, the rest is kept."""
 
     _shared: frozenset[str] = frozenset()
 
@@ -36,7 +36,7 @@ class _Rows:
         changes = {}
         for item in fields(self):  # type: ignore[arg-type]
             value = getattr(self, item.name)
-            if isinstance(value, np.ndarray) and item.name not in self._shared:
+            if isinstance(value, (np.ndarray, _Rows)) and item.name not in self._shared:
                 changes[item.name] = value[rows]
         return replace(self, **changes)  # type: ignore[type-var]
 

@@ -23,12 +23,22 @@ LN10 = math.log(10.0)
 TINY = 1e-30
 
 
+class _Beams(NamedTuple):
+    """Users' rows D (B, K, N), pseudo-inverse (B, N, K), `(D D^H)^-1 (Y - D E)` (B, K, N), Y (B, K, K)."""
+
+    rows: Tensor
+    pseudo: Tensor
+    change: Tensor
+    wanted: Tensor
+
+
 class _At(NamedTuple):
-    """A point: 1 / a^2 (B, N), v (B, N), Z and X (B, N, N), `X^-1`, what users receive (B, K, N), H Psi X, budgets' use (B, i),
-    the sums S_1 and S_2 (B,), noise n_k (B, K), room P_s - s_0 (B,) (ones for a passive surface)."""
+    """A point: a^2 and v (B, N), beams, X (B, N, N), `X^-1`, what users receive (B, K, N), H Psi X, budgets' use (B, i), the
+    sums S_1 and S_2 (B,), noise n_k (B, K), room P_s - s_0 (B,) (ones for a passive surface)."""
 
     gain: Tensor
     v: Tensor
+    beams: _Beams | None
     z: Tensor
     x: Tensor
     inverse: Tensor
@@ -41,28 +51,62 @@ class _At(NamedTuple):
     room: Tensor
 
 
-class ActiveCrbLandscape(Landscape):
-    """Pieces over the surface and Z (N, N), `F = L_0 Z`, `L_0 L_0^H = R_s` the covariance of bound 8.1.
+class Frame:
+    """The coordinates of a landscape: L_0, D and their units at what is known, and the start rule's point.
 
-    The first K columns of Z are the users' beams, the others the sensing signal: N columns are enough, since the best sensing
-    signal is invisible to the users and so has rank N - K. In these coordinates Z = I is the best for sensing alone. With
-    `b_1 = tr R / P_0`, `b_2 = tr(S R) / (P_s - s_0)` and both sums S_1, S_2 of the CRB, every piece is free of the scale of Z,
-    which `move` keeps:
+    Attributes:
+        unit: L_0 (B, M, N); received: (B, K, 1), what user k receives of its own beam at the start, the unit of Y.
+        user: rows `h_k^H` over `received`, (B, K, N); through: `G L_0` (B, N, N); start: x of the start rule (B, n).
+    """
+
+    def __init__(self, system: ActiveCrb, known: ActiveCrbScene) -> None:
+        reference = known.reference
+        assert reference is not None
+        n, count = system.num_elements, len(known)
+        self.users = users = 0 if system.sinr_threshold is None else system.num_users
+        self.unit = np.asarray(reference["basis"]) * np.sqrt(np.asarray(reference["rule"], float))[:, None, :]
+        self.through = np.asarray(known.bs_ris) @ self.unit
+        self.received = np.ones((count, users, 1))
+        surface = system.start(known.astype("complex64"), "surface").astype(float)
+        v = rules.coefficients(system, np, known, var.split(system.variables("surface"), surface))
+        e = np.tile(np.eye(n, dtype=complex), (count, 1, 1))
+        if users:
+            f = rules.rule(system, np, known, v)
+            rows = physics.effective_rows(np, known, v)
+            scale = np.sqrt(n / np.sum(np.abs(np.linalg.pinv(self.unit) @ f) ** 2, axis=(1, 2)))
+            self.received = (scale[:, None] * np.abs(np.einsum("bkm,bmk->bk", rows, f[..., :users])))[..., None]
+            hidden = np.linalg.qr(herm(np, rows @ self.unit), mode="complete")[0][..., users:]
+            level = np.sqrt(np.sum(np.abs(f[..., users:]) ** 2, axis=(1, 2)) / np.sum(np.abs(self.unit @ hidden) ** 2, axis=(1, 2)))
+            e = np.concatenate([np.zeros((count, n, users)), hidden * (scale * level)[:, None, None]], axis=2)
+        y = np.tile(np.eye(users, dtype=complex), (count, 1, 1))
+        self.user = np.asarray(known.ris_user)[:, :users].conj() / self.received
+        flat = np.concatenate([y.reshape(count, -1), e.reshape(count, -1)], axis=1)
+        self.start = np.concatenate([surface, flat.real, flat.imag], axis=1)
+
+
+class ActiveCrbLandscape(Landscape):
+    """Pieces over the surface and over beams that follow it: what users receive (Y) and what they do not see (E).
+
+    `F = L_0 Z`, `Z = E + D^+ (Y - D E)` (N, N), `L_0 L_0^H = R_s` the covariance of bound 8.1, D (K, N) the users' rows
+    `h_k^H Psi G L_0`: user k receives column i with amplitude Y_ki, whatever the surface. The first K columns are the users'
+    beams, the others the sensing signal, which users receive nothing of (Y = 0 there), as in every optimum; so N columns are
+    enough. With `b_1 = tr R / P_0`, `b_2 = tr(S R) / (P_s - s_0)` and both sums S_1, S_2 of the CRB, every piece is free of
+    the scale of (Y, E), which `move` keeps:
 
         s_i = LB / 10 - log10(S_1 S_2 b_i / T),   c_k = log10(|c_k w_k|^2 / (gamma_k (I_k + n_k max_i b_i)))
 
     Args:
-        frame: scene whose L_0 defines the coordinates (None: `known`).
+        frame: what defines the coordinates (None: that of `known`).
     """
 
     def __init__(
-        self, system: ActiveCrb, known: ActiveCrbScene, frame: ActiveCrbScene | None = None, dtype: torch.dtype = torch.float32
+        self, system: ActiveCrb, known: ActiveCrbScene, frame: Frame | None = None, dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__(system, features.bare(known), "full", dtype)
-        self.frame = features.bare(known) if frame is None else frame
-        n = self.elements = system.num_elements
-        self.users = 0 if system.sinr_threshold is None else system.num_users
-        self.surface = n if system.passive else 2 * n
+        self.moved = frame is not None
+        self.frame = frame = Frame(system, features.bare(known)) if frame is None else frame
+        self.elements, self.users = system.num_elements, frame.users
+        self.surface = self.elements if system.passive else 2 * self.elements
         complex_dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
 
         def real(array: np.ndarray) -> Tensor:
@@ -71,22 +115,21 @@ class ActiveCrbLandscape(Landscape):
         def whole(array: np.ndarray) -> Tensor:
             return torch.as_tensor(np.ascontiguousarray(array)).to(complex_dtype)
 
-        reference, frame_reference = known.reference, self.frame.reference
-        assert reference is not None and frame_reference is not None
-        root = np.sqrt(np.asarray(frame_reference["rule"], float))
-        self.unit = np.asarray(frame_reference["basis"]) * root[:, None, :]  # L_0
-        self.through = whole(np.asarray(known.bs_ris) @ self.unit)  # G L_0
-        self.cost = real(root**2 / system.power_w)[..., None]
-        self.user = whole(np.asarray(known.ris_user)[:, : self.users].conj())
-        self.amplified = real(system.noise_surface_w * np.abs(np.asarray(known.ris_user)[:, : self.users]) ** 2)
+        reference = known.reference
+        assert reference is not None
+        self.through = whole(np.asarray(known.bs_ris) @ frame.unit)  # G L_0
+        self.cost = real(np.sum(np.abs(frame.unit) ** 2, axis=1) / system.power_w)[..., None]
+        self.user = whole(np.asarray(known.ris_user)[:, : self.users].conj() / frame.received)
+        self.seen_user, self.seen_through = whole(frame.user), whole(frame.through)
+        self.amplified = system.noise_surface_w * _abs2(self.user)
+        self.noise = real(system.noise_user_w / frame.received[..., 0] ** 2)
         self.response = whole(np.asarray(known.target_response))
-        spread = np.asarray(reference["response_power"], float)
-        self.spread = real(system.noise_surface_w * spread)
+        self.spread = real(system.noise_surface_w * np.asarray(reference["response_power"], float))
         self.cap = real(reference["cap"])[:, None]
         self.received_cost = real(system.noise_bs_w * np.asarray(reference["inverse_diagonal"], float))
         self.level = real(np.asarray(reference["lower_bound_db"], float) / 10.0 + math.log10(system.num_snapshots))
         self.threshold = real(np.zeros(0) if system.sinr_threshold is None else system.sinr_threshold)
-        self.own = torch.eye(self.users, n, dtype=torch.bool)
+        self.own = torch.eye(self.users, dtype=torch.bool)
 
     def on(self, scene: ActiveCrbScene) -> ActiveCrbLandscape:
         """The landscape of another scene (the truth) over the same coordinates."""
@@ -96,27 +139,10 @@ class ActiveCrbLandscape(Landscape):
 
     def start(self) -> Tensor:
         """The start rule's surface and beams."""
-        known = self.frame
-        surface = self.system.start(known, "surface")
-        values = var.split(self.system.variables("surface"), surface)
-        v = rules.coefficients(self.system, np, known, values)
-        n, users = self.elements, self.users
-        z = np.tile(np.eye(n, dtype=complex), (len(known), 1, 1))
-        if users:
-            rows = physics.effective_rows(np, known, v) @ self.unit
-            f = rules.rule(self.system, np, known, v)
-            served = (np.conj(self.unit.mT) @ f[..., :users]) / np.sum(np.abs(self.unit) ** 2, axis=1)[..., None]
-            hidden = np.linalg.qr(herm(np, rows), mode="complete")[0][..., users:]
-            level = np.sqrt(np.sum(np.abs(f[..., users:]) ** 2, axis=(1, 2)) / np.sum(np.abs(self.unit @ hidden) ** 2, axis=(1, 2)))
-            z = np.concatenate([served, hidden * level[:, None, None]], axis=2)
-        flat = z.reshape(len(known), -1)
-        if not self.system.passive:
-            surface = np.concatenate([surface[:, :n], surface[:, n:]], axis=1)
-        x = torch.as_tensor(np.concatenate([surface, flat.real, flat.imag], axis=1)).to(self.dtype)
-        return self.move(x, torch.zeros(()))
+        return self.move(torch.as_tensor(self.frame.start).to(self.dtype), torch.zeros(()))
 
     def move(self, x: Tensor, step: Tensor) -> Tensor:
-        """Amplitude levels clipped to [-1, 1], phases free, Z scaled to norm sqrt(N)."""
+        """Amplitude levels clipped to [-1, 1], phases free, (Y, E) scaled to norm sqrt(N)."""
         moved = x + step
         z = moved[:, self.surface :]
         norm = torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp_min(1e-12)
@@ -131,8 +157,9 @@ class ActiveCrbLandscape(Landscape):
         """The raw vector of x for `system.decode`: sensing beams filled up with zeros to N columns."""
         at = x.detach().double().numpy()
         n, m = self.elements, self.system.num_antennas
-        z = (at[:, self.surface : self.surface + n * n] + 1j * at[:, self.surface + n * n :]).reshape(-1, n, n)
-        f = self.unit @ z
+        with torch.no_grad():
+            z = self._point(x)[3].numpy()
+        f = self.frame.unit @ z
         largest = np.max(np.maximum(np.abs(f.real), np.abs(f.imag)), axis=(1, 2), keepdims=True)
         f = f / np.where(largest > 0, largest, 1.0)
         w, sensing = f[..., : self.users], f[..., self.users :]
@@ -146,8 +173,9 @@ class ActiveCrbLandscape(Landscape):
 
     # -- values -------------------------------------------------------------------------------------------------------------
 
-    def _at(self, x: Tensor) -> _At:
-        n = self.elements
+    def _point(self, x: Tensor) -> tuple[Tensor, Tensor, _Beams | None, Tensor]:
+        """a^2, v, beams and Z of x."""
+        n, k = self.elements, self.users
         phase = math.pi * x[:, self.surface - n : self.surface]
         turn = torch.polar(torch.ones_like(phase), phase)
         if self.surface > n:
@@ -155,29 +183,43 @@ class ActiveCrbLandscape(Landscape):
         else:
             amplitude = torch.ones_like(phase)
         v, gain = turn * amplitude, amplitude**2
-        z = torch.complex(x[:, self.surface : self.surface + n * n], x[:, self.surface + n * n :]).unflatten(1, (n, n))
+        free = x[:, self.surface :].unflatten(1, (2, -1))
+        both = torch.complex(free[:, 0], free[:, 1])
+        e = both[:, k * k :].unflatten(1, (n, n))
+        if not k:
+            return gain, v, None, e
+        rows = (self.seen_user * v[:, None]) @ self.seen_through
+        gram = _inverse(rows @ rows.mH)
+        pseudo = rows.mH @ gram
+        wanted = both[:, : k * k].unflatten(1, (k, k))
+        change = gram @ (torch.nn.functional.pad(wanted, (0, n - k)) - rows @ e)
+        return gain, v, _Beams(rows, pseudo, change, wanted), e + rows.mH @ change
+
+    def _at(self, x: Tensor) -> _At:
+        n = self.elements
+        gain, v, beams, z = self._point(x)
         through = self.through @ z
         inverse = _inverse(through)
-        received = (self.user * v[:, None]) @ through
+        received = (self.user * v[:, None]) @ through if self.moved or beams is None else beams.wanted
         bs = (self.cost * _abs2(z)).sum((1, 2))
         s1 = (_abs2(inverse) / gain[:, None]).sum((1, 2))
         noisy = self.system.num_elements * self.system.noise_surface_w
         s2 = noisy + (self.received_cost / gain).sum(1)
-        noise = self.system.noise_user_w + (self.amplified * gain[:, None]).sum(2)
+        noise = self.noise + (self.amplified * gain[:, None]).sum(2)
         if self.surface == n:
-            return _At(gain, v, z, through, inverse, received, through, bs[:, None], s1, s2, noise, torch.ones_like(bs))
+            return _At(gain, v, beams, z, through, inverse, received, through, bs[:, None], s1, s2, noise, torch.ones_like(bs))
         back = self.response @ (v[..., None] * through)
         signal = (gain[..., None] * (_abs2(through) + _abs2(back))).sum((1, 2))
         own = 2.0 * self.system.noise_surface_w * gain.sum(1) + (gain * (self.spread @ gain[..., None])[..., 0]).sum(1)
         room = (self.system.surface_power_w - own).clamp_min(1e-3 * self.system.surface_power_w)
         use = torch.stack([bs, signal / room], dim=1)
-        return _At(gain, v, z, through, inverse, received, back, use, s1, s2, noise, room)
+        return _At(gain, v, beams, z, through, inverse, received, back, use, s1, s2, noise, room)
 
     def _values(self, at: _At) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pieces s (B, i), c (B, K); signal powers (B, K) and what they compete with (B, K)."""
         score = self.level[:, None] - torch.log10(at.first * at.second)[:, None] - torch.log10(at.use.clamp_min(TINY))
         power = _abs2(at.received)
-        signal = power[:, :, : self.users].diagonal(dim1=1, dim2=2)
+        signal = power.diagonal(dim1=1, dim2=2)
         against = (power.sum(2) - signal).clamp_min(0.0) + at.noise * at.use.amax(1, keepdim=True)
         slack = torch.log10((signal / (self.threshold * against)).clamp_min(TINY))
         return score, slack, signal, against
@@ -189,47 +231,65 @@ class ActiveCrbLandscape(Landscape):
 
     def linearise(self, x: Tensor) -> Linear:
         """Pieces, Jacobian, and per element the real part of each piece's derivative with respect to `ln v` as alignment."""
+        if self.moved:
+            return super().linearise(x)
         at = self._at(x)
         score, slack, signal, against = self._values(at)
-        use_by_x, use_by_z, use_by_v = self._budgets(at)
-        budgets = at.use.shape[1]
-        # S_1 by X and v, S_2 by v, then both budgets, for the score pieces
+        n, k, budgets = self.elements, self.users, at.use.shape[1]
+        # with respect to Z (B, N, i, N) and ln v (B, i, N): ln(S_1 S_2), negative, and ln b_i
         spectrum = (at.inverse / at.gain[:, None]) @ at.inverse.mH
-        s1_by_x = at.inverse.mH @ (spectrum / at.first[:, None, None])
+        by_x = [at.inverse.mH @ (spectrum / at.first[:, None, None])]
         column = _abs2(at.inverse).sum(1) / (at.gain * at.first[:, None])
-        by_v = (column + self.received_cost / (at.gain * at.second[:, None]))[:, None] - use_by_v
-        by_x = s1_by_x[:, None] - use_by_x
-        by_z = -use_by_z
-        if self.users:
-            binding = torch.argmax(at.use, dim=1)
-            rows = torch.arange(len(binding))
-            share = at.noise * at.use.amax(1, keepdim=True) / against  # (B, K)
+        by_v = [(column + self.received_cost / (at.gain * at.second[:, None])).to(at.v.dtype)]
+        if budgets == 2:
+            surface_by_x, surface_by_v = self._surface(at)
+            by_x.append(surface_by_x)
+            by_v.append(surface_by_v)
+        by_z = (self.through.mH @ torch.cat(by_x, dim=2)).unflatten(2, (len(by_x), n))
+        bs = self.cost * at.z / at.use[:, :1, None]
+        by_z = torch.cat([by_z[:, :, :1], bs[:, :, None], by_z[:, :, 1:]], dim=2)
+        along = torch.stack([by_v[0], torch.zeros_like(at.v), *by_v[1:]], dim=1)
+        if at.beams is None:
+            gradient = by_z.transpose(1, 2).flatten(2)
+        else:
+            gradient, follow = self._followed(at, at.beams, by_z)
+            along = along + follow
+        pieces, element = [gradient[:, :1] - gradient[:, 1:]], [along[:, :1] - along[:, 1:]]
+        if at.beams is not None:
+            largest = at.use.amax(1, keepdim=True)
+            rows, binding = torch.arange(len(x)), 1 + torch.argmax(at.use, dim=1)
+            share = at.noise * largest / against  # (B, K)
             factor = torch.where(self.own, (1.0 / signal.clamp_min(TINY))[..., None], -(1.0 / against)[..., None])
-            response = at.received * factor
-            own = self.user * at.v[:, None]
-            users_by_x = own.conj()[..., None] * response[:, :, None] - share[..., None, None] * use_by_x[rows, binding][:, None]
-            users_by_z = -share[..., None, None] * use_by_z[rows, binding][:, None]
-            amplified = self.amplified * at.gain[:, None] * (at.use.amax(1, keepdim=True) / against)[..., None]
-            users_by_v = own * (response.conj() @ at.x.mT) - amplified - share[..., None] * use_by_v[rows, binding][:, None]
-            by_x, by_z = torch.cat([by_x, users_by_x], dim=1), torch.cat([by_z, users_by_z], dim=1)
-            by_v = torch.cat([by_v.to(users_by_v.dtype), users_by_v], dim=1)
-        gradient = (2.0 / LN10) * (self.through.mH[:, None] @ by_x + by_z).flatten(2)
-        by_v = (2.0 / LN10) * by_v
-        imaginary = by_v.imag if by_v.is_complex() else torch.zeros_like(by_v)
-        parts = [rules.LEVEL_NEPER * by_v.real, -math.pi * imaginary, gradient.real, gradient.imag]
-        jacobian = torch.cat(parts if self.surface > self.elements else parts[1:], dim=2).mT
-        along = by_v.real.mT
-        alignment = torch.cat([along, along], dim=1) if self.surface > self.elements else along
-        assert budgets == score.shape[1]
-        return Linear(score, slack, jacobian, alignment)
+            response = torch.eye(k, dtype=x.dtype)[..., None] * (at.beams.wanted * factor)[:, None]  # (B, K, K, K)
+            direct = torch.nn.functional.pad(response.flatten(2), (0, n * n))
+            pieces.append(direct - share[..., None] * gradient[rows, binding][:, None])
+            amplified = self.amplified * at.gain[:, None] * (largest / against)[..., None]
+            element.append(-amplified - share[..., None] * along[rows, binding][:, None])
+        by_beams, by_surface = (2.0 / LN10) * torch.cat(pieces, dim=1), (2.0 / LN10) * torch.cat(element, dim=1)
+        parts = [rules.LEVEL_NEPER * by_surface.real, -math.pi * by_surface.imag, by_beams.real, by_beams.imag]
+        jacobian = torch.cat(parts if self.surface > n else parts[1:], dim=2).mT
+        real = by_surface.real.mT
+        return Linear(score, slack, jacobian, torch.cat([real, real], dim=1) if self.surface > n else real)
 
-    def _budgets(self, at: _At) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of `ln b_i` with respect to X (B, i, N, N), Z (B, i, N, N) and ln v (B, i, N)."""
-        bs_by_z = self.cost * at.z / at.use[:, :1, None]
-        zero = torch.zeros_like(at.x)
-        none = torch.zeros_like(at.v)
-        if self.surface == self.elements:
-            return zero[:, None], bs_by_z[:, None], none[:, None]
+    def _followed(self, at: _At, beams: _Beams, by_z: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to (Y, E), flat (B, i, .), and to ln v by way of the beams (B, i, N), from by_z (B, N, i, N).
+
+        `dZ = P dE + D^+ dY - D^+ dD Z + P dD^H (D D^H)^-1 (Y - D E)`, P the projector off the rows of D.
+        """
+        k, count = self.users, by_z.shape[2]
+        flat = by_z.flatten(2)
+        by_y = beams.pseudo.mH @ flat
+        by_e = (flat - beams.rows.mH @ by_y).unflatten(2, (count, -1))
+        by_y = by_y.unflatten(2, (count, -1))  # (B, K, i, N)
+        first = (by_e.flatten(1, 2).conj() @ beams.change.mT).unflatten(1, (-1, count))  # (B, N, i, K)
+        second = (by_y.flatten(1, 2) @ at.z.mH).unflatten(1, (k, count))  # (B, K, i, N)
+        by_rows = first.permute(0, 3, 2, 1) - second
+        turned = (by_rows.conj().flatten(1, 2) @ self.seen_through.mT).unflatten(1, (k, count))
+        follow = ((self.seen_user * at.v[:, None])[:, :, None] * turned).sum(1)
+        return torch.cat([by_y[..., :k].transpose(1, 2).flatten(2), by_e.transpose(1, 2).flatten(2)], dim=2), follow
+
+    def _surface(self, at: _At) -> tuple[Tensor, Tensor]:
+        """Gradients of `ln b_2` with respect to X (B, N, N) and ln v (B, N)."""
         reflected = at.v[..., None] * at.x
         returned = self.response.mH @ (at.gain[..., None] * at.back)
         total = (at.use[:, 1] * at.room)[:, None]
@@ -237,8 +297,7 @@ class ActiveCrbLandscape(Landscape):
         first = at.gain * (_abs2(at.x) + _abs2(at.back)).sum(2)
         spread = at.gain * ((self.spread + self.spread.mT) @ at.gain[..., None])[..., 0]
         own = 2.0 * self.system.noise_surface_w * at.gain + spread
-        by_v = (first + (returned.conj() * reflected).sum(2)) / total + own / at.room[:, None]
-        return torch.stack([zero, by_x], 1), torch.stack([bs_by_z, zero], 1), torch.stack([none, by_v], 1)
+        return by_x, (first + (returned.conj() * reflected).sum(2)) / total + own / at.room[:, None]
 
 
 def _abs2(x: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ draws new scenes. The parts are timed alone, at the same batch size.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import statistics
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from agents.files import write_csv, write_json
-from agents.solver_times import solver_times
+from agents.solver_times import sized, solver_times
 
 __all__ = ["bench", "count_normals", "measure", "row"]
 
@@ -47,12 +46,15 @@ def bench(
     _one_thread()
     rows = []
     for name in ris_gym.systems.names():
-        fields = {field.name for field in dataclasses.fields(ris_gym.systems.get(name))}
+        done: list[dict[str, Any]] = []
         for antennas, elements in pairs:
-            wanted = {"num_antennas": antennas, "num_elements": elements}
-            system = ris_gym.systems.make(name, **{key: value for key, value in wanted.items() if key in fields})
+            wanted: dict[str, Any] = {"num_antennas": antennas, "num_elements": elements}
+            system, sizes = sized(name, **wanted)
+            if sizes in done:
+                continue
+            done.append(sizes)
             for batch in batches:
-                rows.append(row(system, batch, repeats, seconds) | wanted)
+                rows.append(row(system, batch, repeats, seconds) | wanted | sizes)
                 _print(rows, len(rows) == 1)
     write_csv(Path(folder) / "bench.csv", rows)
     path = write_json(Path(folder) / "bench.json", {"rows": rows, "versions": versions(), "threads": 1, "clock": "CPU seconds"})

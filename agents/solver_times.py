@@ -11,14 +11,14 @@ import numpy as np
 
 from agents.files import write_csv, write_json
 
-__all__ = ["solver_rows", "solver_times"]
+__all__ = ["sized", "solver_rows", "solver_times"]
 
 
 def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[dict[str, Any]]:
     """Rows for the first policy of every registered system that has both forms; table, `solvers.csv` and `solvers.json`.
 
     Args:
-        elements: number of surface elements, where the system has that parameter.
+        elements: number of surface elements, where the system has that parameter and admits the number (else its default).
         scenes: scenes solved by the textbook form, one at a time (with Clarabel at every size: 1).
         batch: scenes solved by the fast form in one call.
         folder: where the files go.
@@ -35,12 +35,11 @@ def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[di
             raise ValueError(f"{name} must be at least 1, got {value}")
     rows: list[dict[str, Any]] = []
     for name in ris_gym.systems.names():
-        wanted = {"num_elements": elements} if "num_elements" in ris_gym.systems.get(name).__dataclass_fields__ else {}
-        system = ris_gym.systems.make(name, **wanted)
+        system, sizes = sized(name, num_elements=elements)
         policy = baselines.names(system)[0]
         if "solver" in getattr(type(baselines.make(policy, system)), "__dataclass_fields__", {}):
             for solver, count in (("cvxpy", scenes), ("clarabel", 1)):
-                rows += [row | wanted for row in solver_rows(system, policy, count, batch, solver)]
+                rows += [row | sizes for row in solver_rows(system, policy, count, batch, solver)]
     if rows:
         print("\nCPU milliseconds per scene: textbook programs, scene by scene (median), and the fast form in one batch")
         print("cvxpy: Clarabel for small cones, SCS above; clarabel: that solver at every size")
@@ -51,6 +50,18 @@ def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[di
         content = {"rows": rows, "versions": versions(), "threads": 1, "clock": "CPU seconds"}
         print(write_json(Path(folder) / "solvers.json", content))
     return rows
+
+
+def sized(name: str, **wanted: int) -> tuple[Any, dict[str, Any]]:
+    """A system with these sizes as far as it has such fields, its own where it refuses them; the sizes it then has."""
+    import ris_gym
+
+    fields = [field for field in wanted if field in ris_gym.systems.get(name).__dataclass_fields__]
+    try:
+        system = ris_gym.systems.make(name, **{field: wanted[field] for field in fields})
+    except ValueError:
+        system = ris_gym.systems.make(name)
+    return system, {field: getattr(system, field) for field in fields}
 
 
 def solver_rows(system: Any, name: str, scenes: int, batch: int, solver: str = "cvxpy") -> list[dict[str, Any]]:

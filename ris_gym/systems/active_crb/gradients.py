@@ -23,7 +23,7 @@ Pieces = tuple[np.ndarray, np.ndarray, np.ndarray]
 def jacobian(
     system: ActiveCrb, known: ActiveCrbScene, raw: np.ndarray, general: Callable[[ActiveCrbScene, np.ndarray, str], Pieces]
 ) -> Pieces:
-    """Pieces (B, 1), (B, K) of `decode(raw)` and their derivatives (B, 1 + K, n).
+    """Pieces (B, 2) (passive: (B, 1)), (B, K) of `decode(raw)` and their derivatives (B, P, n).
 
     With `d = 2 Re<g, dF>` for the gradient g of a piece at the scaled beams `F = scale F_raw`, and e its derivative with respect to
     the logarithm of the power: `d piece = scale 2 Re<g, dF_raw> + e d ln(power) + (direct part of v)`. Score:
@@ -33,27 +33,33 @@ def jacobian(
     made = rules.realised(system, known, raw, "full")
     metrics = made.evaluate(system, known)
     score, slack = system.pieces(metrics)
-    users = slack.shape[1]
+    users, budgets = slack.shape[1], score.shape[1]
+    pieces = budgets + users
     v, g, x = made.design.coefficients, known.bs_ris, made.x
     f = made.design.all_beams
     gain = abs2(np, v)
     count, n, columns = x.shape
     real = gain.dtype
-    by_x = np.empty((count, 1 + users, n, columns), x.dtype)  # gradients with respect to X: those of F are G^H times them
-    by_v = np.zeros((count, 1 + users, n), x.dtype)  # d ln a + j d phi of element n: 2 Re(by_v (d ln a + j d phi))
-    by_power = np.empty((count, 1 + users), real)
-    by_x[:, 0], by_v[:, 0] = _score(system, known, x, gain, metrics.score)
-    by_power[:, 0] = np.where(metrics.score > physics.SCORE_FLOOR, 1.0 / LN10, 0.0)
+    by_x = np.empty((count, pieces, n, columns), x.dtype)  # gradients with respect to X: those of F are G^H times them
+    by_v = np.zeros((count, pieces, n), x.dtype)  # d ln a + j d phi of element n: 2 Re(by_v (d ln a + j d phi))
+    by_power = np.empty((count, pieces), real)
+    score_by_x, score_by_v = _score(system, known, x, gain, metrics.score)
+    by_x[:, :budgets], by_v[:, :budgets] = score_by_x[:, None], score_by_v[:, None]
+    by_power[:, :budgets] = np.where(metrics.score > physics.SCORE_FLOOR, 1.0 / LN10, 0.0)[:, None]
     if users:
-        by_x[:, 1:], by_v[:, 1:], by_power[:, 1:] = _margins(system, known, v, x, metrics.margins["sinr"])
+        by_x[:, budgets:], by_v[:, budgets:], by_power[:, budgets:] = _margins(system, known, v, x, metrics.margins["sinr"])
 
-    power_by_f, power_by_v = _power(system, known, v, f, x, made.radiated)
+    use_by_f, use_by_v = _budgets(system, known, v, f, x, made.radiated)
+    binding = np.zeros(count, int)
+    if made.radiated is not None:
+        binding += made.spent * physics.room_w(system, np, made.radiated) < made.radiated.signal * system.power_w
+    which = np.concatenate([np.tile(np.arange(budgets), (count, 1)), np.tile(binding[:, None], (1, users))], axis=1)
     by_f = herm(np, g)[:, None] @ by_x
-    by_f += by_power[..., None, None] * power_by_f[:, None]
-    by_v += by_power[..., None] * power_by_v[:, None]
+    by_f -= by_power[..., None, None] * np.take_along_axis(use_by_f, which[..., None, None], axis=1)
+    by_v -= by_power[..., None] * np.take_along_axis(use_by_v, which[..., None], axis=1)
     by_f *= (2.0 * made.scale).astype(real)[:, None, None, None]
 
-    out = np.empty((count, 1 + users, raw.shape[1]), real)
+    out = np.empty((count, pieces, raw.shape[1]), real)
     first = 0
     for part in (by_f[..., : system.num_users], by_f[..., system.num_users :]):
         for values in (part.real, part.imag):
@@ -127,29 +133,22 @@ def _margins(
     return by_x, by_v, weight * noise / disturbed
 
 
-def _power(
+def _budgets(
     system: ActiveCrb, known: ActiveCrbScene, v: np.ndarray, f: np.ndarray, x: np.ndarray, radiated: physics.Passes | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradients of `ln(scale^2)` with respect to the scaled F (B, M, C) and v (B, N): minus those of the budget that binds."""
-    spent = rules.total(np, f)
-    by_bs = -f / spent[:, None, None]
+    """Gradients of `ln tr R` and, for an active surface, of `ln(tr(S R) / (P_s - s_0))`: F (B, i, M, C), v (B, i, N)."""
+    by_bs = f / rules.total(np, f)[:, None, None]
     if radiated is None:
-        return by_bs, np.zeros_like(v)
+        return by_bs[:, None], np.zeros_like(v)[:, None]
     noise, gain = system.noise_surface_w, abs2(np, v)
     reflected = v[..., None] * x
     back = known.target_response @ reflected
     returned = herm(np, known.target_response) @ (gain[..., None] * back)
-    room = system.surface_power_w - radiated.noise
-    surface = radiated.signal * system.power_w > spent * room  # relative use of the budgets: which one binds
-    signal = radiated.signal
     assert known.reference is not None
     response = known.reference["response_power"]
-    direct = gain * (radiated.per_element + np.sum(abs2(np, back), axis=2) + 2.0 * noise)
-    direct = direct + noise * gain * ((response + response.mT) @ gain[..., None])[..., 0]
-    by_v = direct + np.sum(returned.conj() * reflected, axis=2)
-    by_f = herm(np, known.bs_ris) @ (v.conj()[..., None] * (reflected + returned))
-    scale = (1.0 / signal)[:, None]
-    return (
-        np.where(surface[:, None, None], -by_f * scale[..., None], by_bs),
-        np.where(surface[:, None], -by_v * scale, 0.0),
-    )
+    signal, room = radiated.signal[:, None], physics.room_w(system, np, radiated)[:, None]
+    own = noise * gain * (2.0 + ((response + response.mT) @ gain[..., None])[..., 0])
+    direct = gain * (radiated.per_element + np.sum(abs2(np, back), axis=2))
+    by_v = (direct + np.sum(returned.conj() * reflected, axis=2)) / signal + own / room
+    by_f = herm(np, known.bs_ris) @ (v.conj()[..., None] * (reflected + returned)) / signal[..., None]
+    return np.stack([by_bs, by_f], axis=1), np.stack([np.zeros_like(v), by_v.astype(v.dtype)], axis=1)

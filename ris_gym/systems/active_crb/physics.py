@@ -26,6 +26,8 @@ COST_LIMIT = 3.0
 OBJECTIVE_RANGE_DB = 100.0
 SCORE_FLOOR = -6.0
 FLOOR_DB = -300.0
+SURFACE = ("surface_power_w", "first_pass_w", "second_pass_w", "surface_slack_db", "surface_room_db")
+"""Metrics that only an active surface has."""
 
 
 @dataclass
@@ -115,7 +117,7 @@ def evaluate(
         cost = xp.sum(xp.clip(-margins / 10.0, 0.0, COST_LIMIT), axis=-1)
         feasible = xp.all(margins >= FEASIBLE_MARGIN, axis=-1)
         soft = {"sinr": margins}
-    surface: dict[str, Array | None] = dict.fromkeys(("surface_power_w", "first_pass_w", "second_pass_w", "surface_slack_db"))
+    surface: dict[str, Array | None] = dict.fromkeys(SURFACE)
     if radiated is not None:
         first, second = radiated.first + radiated.first_noise, radiated.second + radiated.second_noise
         surface = {
@@ -123,6 +125,7 @@ def evaluate(
             "first_pass_w": first,
             "second_pass_w": second,
             "surface_slack_db": -decibel((first + second) / system.surface_power_w, 1e-6),
+            "surface_room_db": -decibel(radiated.signal / room_w(system, xp, radiated), 1e-6),
         }
     return ActiveCrbMetrics(
         objective=objective,
@@ -139,6 +142,11 @@ def evaluate(
         power_slack_db=-decibel(spent / system.power_w, 1e-6),
         **surface,
     )
+
+
+def room_w(system: ActiveCrb, xp: Any, radiated: Passes) -> Array:
+    """What the surface's noise leaves of its budget, `P_s - s_0`, (B,), W; the cap of section 3 keeps it at P_s / 2 or more."""
+    return at_least(xp, system.surface_power_w - radiated.noise, 1e-6 * system.surface_power_w)
 
 
 def user_noise(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array) -> Array:

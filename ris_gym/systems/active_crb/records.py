@@ -69,3 +69,4 @@ class ActiveCrbMetrics(Metrics):
     first_pass_w: Array | None
     second_pass_w: Array | None
     surface_slack_db: Array | None  # (B,) 10 log10(P_s / surface power)
+    surface_room_db: Array | None  # (B,) by how much R may grow: 10 log10((P_s - s_0) / tr(S R))

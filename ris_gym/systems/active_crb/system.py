@@ -331,11 +331,19 @@ class ActiveCrb(System):
         return common | features.local(self, known, self.decode(known, raw, control))
 
     def pieces(self, metrics: ActiveCrbMetrics) -> tuple[Array, Array]:  # type: ignore[override]
-        """The score (B, 1) and margins / 10, at least -3, (B, K), or (B, 0) for sensing only."""
+        """The score that each power budget alone would allow (B, 2) (passive: (B, 1)); margins / 10, at least -3, (B, K).
+
+        The score grows with the power like its logarithm, so the budget with room left allows so much more; the least of the two
+        is the score. Sensing only: no margins, (B, 0).
+        """
         xp = namespace(metrics.score)
+        score = metrics.score[:, None]
+        if metrics.surface_room_db is not None:
+            room = xp.stack([metrics.power_slack_db, metrics.surface_room_db], axis=1) / 10.0
+            score = score + room - xp.min(room, axis=1, keepdims=True)
         if not metrics.margins:
-            return metrics.score[:, None], xp.zeros((metrics.score.shape[0], 0), dtype=metrics.score.dtype)
-        return metrics.score[:, None], xp.clip(metrics.margins["sinr"] / 10.0, -physics.COST_LIMIT, None)
+            return score, xp.zeros((score.shape[0], 0), dtype=score.dtype)
+        return score, xp.clip(metrics.margins["sinr"] / 10.0, -physics.COST_LIMIT, None)
 
     def pieces_jacobian(
         self, known: ActiveCrbScene, raw: np.ndarray, control: str = "full"

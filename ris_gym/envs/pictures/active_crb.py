@@ -112,16 +112,16 @@ def pattern(axes: Axes, system: ActiveCrb, scene: Any, design: Any, colours: lis
         axes.axvspan(psi.min(), psi.max(), color=panels.AMBER, alpha=0.16, linewidth=0, zorder=0)
         axes.vlines(psi, low, low + 0.06 * span, color=panels.AMBER, linewidth=1.6, zorder=3)
         middle = float(np.clip(0.5 * (psi.min() + psi.max()), -0.88, 0.88))
-        place = (middle, low + 0.07 * span)
-        axes.text(*place, "target", ha="center", fontsize=9.5, fontweight="bold", color=panels.DARK_AMBER, zorder=5,
-                  path_effects=panels.halo())  # fmt: skip
+        axes.text(middle, low + 0.07 * span, "target", ha="center", fontsize=9.5, fontweight="bold", color=panels.DARK_AMBER,
+                  zorder=5, path_effects=panels.halo())  # fmt: skip
     if scene.user_position is not None:
         psi = direction_cosine(ris, np.asarray(scene.user_position[0]), axis=0)
         placed = panels.spread(psi, 0.072, -0.97, 0.97)
         for k, (at, label, colour) in enumerate(zip(psi, placed, colours, strict=True)):
             axes.plot([at, at, label], [low, top - 0.2 * span, top - 0.1 * span], color=colour, linewidth=1.1,
                       linestyle=(0, (4, 3)), zorder=1)  # fmt: skip
-            panels.node(axes, np.array([label, top - 0.065 * span]), f"{k + 1}" if len(psi) > 1 else "U", "o", colour)
+            name = f"{k + 1}" if len(psi) > 1 else "user"
+            panels.node(axes, np.array([label, top - 0.065 * span]), name, "o", colour, below=True)
     if shown is None:
         axes.text(0.5, 0.5, "no design yet", transform=axes.transAxes, ha="center", va="center", color="#8b96a0")
         return
@@ -195,6 +195,7 @@ def bound(axes: Axes, scene: Any, metrics: Any) -> None:
     axes.set_ylim(1.75, -0.4)
     axes.set_yticks([])
     axes.set_xlabel("dB")
+    axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 10.0, "va": "bottom"}
     bold = style | {"fontweight": "bold", "ha": "right"}

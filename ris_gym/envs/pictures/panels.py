@@ -71,6 +71,7 @@ def surface(axes: Axes, coefficients: np.ndarray | None) -> None:
         nothing(axes)
         return
     from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
 
     v = np.asarray(coefficients).reshape(-1)
     phase, modulus = np.angle(v), np.abs(v)
@@ -81,7 +82,7 @@ def surface(axes: Axes, coefficients: np.ndarray | None) -> None:
     axes.scatter(index, np.rad2deg(phase), c=colours, s=float(np.clip(1500 / len(v), 9, 42)), zorder=3)
     axes.axhline(0.0, color=FAINT, linewidth=1.0)
     axes.set_xlim(0.0, len(v) + 1.0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("element")
 
 
@@ -105,7 +106,8 @@ def margins(axes: Axes, metrics: Any) -> None:
 
 def sinr(axes: Axes, system: Any, metrics: Any) -> None:
     """A bar per user, green where its threshold (black mark) is met and red where not; thresholds None: bars alone."""
-    axes.set_title("SNR of the user" if system.num_users == 1 else "SINR of each user")
+    alone = "SNR" if getattr(system, "cancel_sensing", False) else "SINR"
+    axes.set_title(f"{alone} of the user" if system.num_users == 1 else "SINR of each user")
     if metrics is None:
         nothing(axes)
         return
@@ -157,6 +159,7 @@ def stacked(axes: Axes, rows: Sequence[tuple[str, float, Sequence[tuple[str, flo
     axes.set_xticks(range(0, 101, 25))
     axes.set_yticks([])
     axes.set_xlabel("% of budget")
+    axes.spines["left"].set_visible(False)
     axes.grid(False)
 
 

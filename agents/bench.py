@@ -49,12 +49,12 @@ def bench(
         done: list[dict[str, Any]] = []
         for antennas, elements in pairs:
             wanted: dict[str, Any] = {"num_antennas": antennas, "num_elements": elements}
-            system, sizes = sized(name, **wanted)
-            if sizes in done:
+            system, actual = sized(name, **wanted)
+            if actual in done:
                 continue
-            done.append(sizes)
+            done.append(actual)
             for batch in batches:
-                rows.append(row(system, batch, repeats, seconds) | wanted | sizes)
+                rows.append(row(system, batch, repeats, seconds) | wanted | actual)
                 _print(rows, len(rows) == 1)
     write_csv(Path(folder) / "bench.csv", rows)
     path = write_json(Path(folder) / "bench.json", {"rows": rows, "versions": versions(), "threads": 1, "clock": "CPU seconds"})

@@ -77,9 +77,9 @@ class ActiveCrbEnv(RisEnv):
     | `margins` | (K,) | a design | `m_k / 10`, `m_k = 10 log10(SINR_k / gamma_k)` dB, within 4; not in sensing only |
     | `budgets` | (2,) | a design | BS and surface power over P_0 and P_s; passive: (1,), the BS's |
     | `time_left` | (1,) | `refine` | part of the episode that is left |
-    | `direction` | (n,) | `local` | `sqrt(n) d / ‖d‖`, d = derivative of score - penalty * cost with respect to u |
+    | `direction` | (n,) | `local` | `sqrt(n) d / ‖d‖`, d = derivative of score - penalty * cost with respect to u; see below |
     | `log_norm` | (1,) | `local` | `log10(‖d‖ + 1e-6)` |
-    | `ascent` | (3, n) | `local` | prox-linear steps of lengths 0.03, 0.3, 1.5, in units of 0.25, at most of rms 1 |
+    | `ascent` | (3, n) | `local` | prox-linear steps of lengths 0.03, 0.3, 1.5, in units of 0.25, at most of rms 1; see below |
     | `ascent_log_norm` | (3,) | `local` | `log10` of the rms of those steps |
     | `alignment` | (2, K, N) | `local` | the element's own path to user k times the conjugate of the whole path, rms 1 |
     | `share` | (3, N) | `local` | `log10(N s + 1e-3)`, s = share of both sums of the CRB, of the power (passive: (2, N)) |
@@ -87,8 +87,8 @@ class ActiveCrbEnv(RisEnv):
 
     "a design": in `refine` and `fading` (there the last block's design on the new channel), and with `observation="local"`.
     In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t ascends `grad score . d -
-    penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`, `c_k = max(m_k / 10, -3)`. For controls other than `full`
-    the derivatives need torch.
+    penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`, `c_k = max(m_k / 10, -3)`. `direction` and `ascent`
+    are shortened where their largest entry would exceed 9.9. For controls other than `full` the derivatives need torch.
 
     ## Rewards
 

@@ -16,6 +16,9 @@ from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbMetrics
 if TYPE_CHECKING:
     from ris_gym.systems.active_crb.system import ActiveCrb
 
+LARGEST = 9.9
+"""Just inside the observation space."""
+
 
 def bare(scene: ActiveCrbScene) -> ActiveCrbScene:
     """Only what metrics need: channels and constants."""
@@ -82,6 +85,12 @@ def local(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) ->
     first, second = np.triu_indices(system.num_users, 1)
     gram = (unit @ np.conj(unit.mT))[:, first, second]
     return {"alignment": split(aligned), "share": shares(system, known, current), "gram": split(gram)}
+
+
+def shortened(steps: np.ndarray) -> np.ndarray:
+    """Directions (..., n) shortened to a largest entry of `LARGEST`: a few entries may hold the whole derivative."""
+    largest = np.max(np.abs(steps), axis=-1, keepdims=True)
+    return np.asarray(steps * (LARGEST / np.maximum(largest, LARGEST)))
 
 
 def shares(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) -> np.ndarray:

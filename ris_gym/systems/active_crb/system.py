@@ -328,6 +328,7 @@ class ActiveCrb(System):
     def observe_local(self, known: ActiveCrbScene, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
         """Derivative, per-element paths and shares, Gram matrix (section 12)."""
         common = super().observe_local(known, raw, control, penalty)
+        common |= {name: features.shortened(common[name]) for name in ("direction", "ascent")}
         return common | features.local(self, known, self.decode(known, raw, control))
 
     def pieces(self, metrics: ActiveCrbMetrics) -> tuple[Array, Array]:  # type: ignore[override]

@@ -12,6 +12,10 @@ SINGULAR = 1e-12
 """Ratio of the smallest to the largest diagonal entry of a triangular factor below which a matrix counts as singular."""
 RIDGE = 1e-14
 """Part of the trace added to a Gram matrix formed in double precision from single-precision rows."""
+NOTHING = 1e-100
+"""Matrices in double precision whose factor stays below this count as 0."""
+LARGE = 1e37
+"""Largest entry of an inverse in single precision."""
 
 
 def inverse_gram_diagonal(xp: Any, x: Array) -> tuple[Array, Array]:
@@ -20,11 +24,13 @@ def inverse_gram_diagonal(xp: Any, x: Array) -> tuple[Array, Array]:
     Single-precision numpy rows are squared in double precision instead, which keeps what they hold and is faster.
 
     Args:
-        x: (B, N, C) complex, C >= N.
+        x: (B, N, C) complex, C < N has no full rank.
 
     Returns:
         (B, N), of X = 1 in singular scenes; and whether X has full rank, (B,).
     """
+    if x.shape[-1] < x.shape[-2]:
+        return xp.ones(x.shape[:-1], dtype=xp.real(x).dtype), xp.zeros(x.shape[:1], dtype=xp.bool)
     if xp is np:
         if x.dtype in SINGLE:
             return _by_cholesky(x)
@@ -47,7 +53,7 @@ def _regular(q: np.ndarray) -> np.ndarray:
     """Whether a triangular factor (B, N, N) is far enough from singular, (B,)."""
     size = np.abs(np.diagonal(q, axis1=-2, axis2=-1))
     largest = size.max(axis=-1)
-    return np.asarray(np.isfinite(size).all(axis=-1) & (largest > 0.0) & (size.min(axis=-1) > SINGULAR * largest))
+    return np.asarray(np.isfinite(size).all(axis=-1) & (largest > NOTHING) & (size.min(axis=-1) > SINGULAR * largest))
 
 
 def _by_cholesky(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,10 +63,13 @@ def _by_cholesky(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     diagonal = np.einsum("bnn->bn", gram)
     trace = diagonal.real.sum(axis=-1)
     alive = trace > np.finfo(np.float32).tiny
-    diagonal += RIDGE * trace[:, None]
     if not alive.all():
         gram[~alive] = np.eye(x.shape[1])
-    return lower_inverse_norms(np.linalg.cholesky(gram), x.real.dtype), alive
+        trace = np.where(alive, trace, 1.0)
+    gram /= trace[:, None, None]
+    diagonal += RIDGE
+    norms = lower_inverse_norms(np.linalg.cholesky(gram), x.real.dtype)
+    return np.minimum(norms / trace[:, None], LARGE).astype(x.real.dtype), alive
 
 
 def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.ndarray:

@@ -20,9 +20,14 @@ BLENDS = np.arange(17) / 16.0
 
 
 def canonical(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
-    """`L = V (V^H R_0 V)^(1/2)` with N columns, then F scaled up to its first binding budget."""
+    """`L = V (V^H R_0 V)^(1/2)` with N columns, decode's floor where it would act, F scaled up to its first budget."""
     design = rules.project(system, known, design.to_numpy())
-    return rules.project(system, known, refactored(known, design), grow=True)
+    design = refactored(known, design)
+    f = design.all_beams
+    if (needy := rules.needs_floor(known, f, known.bs_ris @ f, None)).any():
+        lifted = rules.lift(system, np, known, f)[..., design.beams.shape[-1] :]
+        design = design.replace(sensing_beams=np.where(needy[:, None, None], lifted, design.sensing_beams))
+    return rules.project(system, known, design, grow=True)
 
 
 def refactored(known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:

@@ -104,15 +104,23 @@ def test_general_form_equals_pieces_jacobian(control):
     assert np.allclose(at.jacobian.numpy().swapaxes(1, 2), jacobian, rtol=1e-9, atol=1e-9)
 
 
-def test_every_system_has_a_landscape(system_name="toy"):
-    system = ris_gym.systems.make(system_name)
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [(name, control) for name in ris_gym.systems.names() for control in ris_gym.systems.get(name).controls],
+)
+def test_every_system_has_a_landscape(name, control):
+    system = ris_gym.systems.make(name)
     known = system.known(system.sample(np.random.default_rng(5), batch=3))
-    landscape = system.landscape(known)
+    landscape = system.landscape(known, control)
     x = landscape.start()
     raw = landscape.raw(landscape.move(x, torch.full_like(x, 0.3)))
-    score, slack = system.pieces(system.evaluate(known, system.decode(known, raw)))
+    score, slack = system.pieces(system.evaluate(known, system.decode(known, raw, control)))
     mine = landscape.pieces(landscape.move(x, torch.full_like(x, 0.3)))
-    assert np.allclose(mine[0], score, atol=1e-4) and np.allclose(mine[1], slack, atol=1e-4)
+    assert np.allclose(mine[0], score, atol=1e-4)
+    if type(landscape) is Landscape:
+        assert np.allclose(mine[1], slack, atol=1e-4)
+    else:  # a closed form may count what an exact repair adds (one user of `beampattern`), never less than the design's own
+        assert np.all(mine[1].numpy() >= slack - 1e-4)
     owners = [v.owner == "surface" and bool(v.shape) for v in landscape.variables for _ in range(v.size)]
     assert landscape.surface == sum(owners) and raw.shape[1] == var.length(landscape.variables)
 
@@ -140,7 +148,8 @@ def test_dead_channels_give_finite_numbers(name):
         assert torch.isfinite(part).all()
 
 
-def test_unknown_control_is_named():
-    system = make()
+@pytest.mark.parametrize("name", ris_gym.systems.names())
+def test_unknown_control_is_named(name):
+    system = ris_gym.systems.make(name)
     with pytest.raises(ValueError, match="control must be one of"):
         system.landscape(system.known(system.sample(np.random.default_rng(8), batch=1)), "phases")

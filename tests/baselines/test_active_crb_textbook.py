@@ -9,6 +9,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+import baselines
 from baselines.active_crb import amplitudes as fast_amplitudes
 from baselines.active_crb import phases as fast_phases
 from baselines.active_crb.textbook import Textbook, amplitudes, budgets, lifted, per_noise, phases, transmit, wide, zero_forcing
@@ -440,3 +441,30 @@ def test_the_problems_are_dpp_and_built_once(monkeypatch):
     again = textbook.transmit(channels.at(v))
     np.testing.assert_array_equal(first.value, again.value)
     assert all(a is b for a, b in zip(before, every(), strict=True)) and before[0].solves == solves + len(v)
+
+
+WHOLE = {
+    "small": ("ao", "transmit_only", "zero_forcing", "passive"),
+    "surface_limited": ("ao", "zero_forcing"),
+    "sensing": ("ao", "transmit_only", "reflective_only", "passive"),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_whole_runs(case):
+    system, scene, _, _ = build(case)
+    known = system.known(scene)
+    for name in WHOLE[case]:
+        policy = baselines.make(name, system, solver="cvxpy")
+        solution = policy.solve(known, np.random.default_rng(0))
+        fast = baselines.make(name, system).solve(known, np.random.default_rng(0))
+        metrics = system.evaluate(scene, solution.design)
+        np.testing.assert_allclose(solution.objective, metrics.objective, atol=1e-9)
+        np.testing.assert_array_equal(solution.feasible, fast.feasible)
+        np.testing.assert_array_equal(solution.status, fast.status)
+        both = solution.feasible & fast.feasible
+        np.testing.assert_allclose(solution.objective[both], fast.objective[both], atol=0.3 if name == "ao" else 0.1)
+        assert (np.diff(solution.history, axis=0)[:, both] <= 1e-9).all()
+        if name != "reflective_only" and (name, case) != ("passive", "sensing"):
+            assert {call.scene for call in policy.programs.calls} == set(range(len(scene)))
+        assert all(call.solver in ("CLARABEL", "SCS", "none") for call in policy.programs.calls)

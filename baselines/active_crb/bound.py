@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from baselines.active_crb.algebra import eigh
 from baselines.active_crb.transmit_newton import Problem, maximise
-from baselines.active_crb.units import TINY, _Rows
+from baselines.active_crb.units import TINY, Channels, _Rows
 from baselines.tools.lbfgs import minimise
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
@@ -60,22 +60,34 @@ class Relaxed(_Rows):
     def of(cls, system: Any, scene: Any) -> Relaxed:
         """From true scenes; `system.sinr_threshold` must not be None."""
         singular = np.linalg.svd(np.asarray(scene.bs_ris, dtype=complex), compute_uv=False)
-        e = np.sort(1.0 / (system.max_amplitude * singular) ** 2, axis=1) / system.power_w
-        elements = e.shape[1]
-        unit = 1.0 / e.sum(1)
-        flat = np.zeros(len(e))
-        if not system.passive:
-            unit = np.minimum(unit, system.surface_power_w / elements)
-            flat = unit / system.surface_power_w
-        h = np.asarray(scene.ris_user, dtype=complex)
+        surface = None if system.passive else system.surface_power_w
+        h, limit = np.asarray(scene.ris_user, dtype=complex), np.full(len(singular), system.max_amplitude)
+        return cls.build(singular, limit, h, system.sinr_threshold, system.power_w, surface, system.noise_user_w)
+
+    @classmethod
+    def at(cls, channels: Channels) -> Relaxed:
+        """From what a policy knows, with amplitudes up to the effective cap."""
+        c = channels
+        assert c.threshold is not None
+        return cls.build(c.singular, c.cap, c.ris_user, c.threshold, c.power, c.surface_power, c.noise_user)
+
+    @classmethod
+    def build(
+        cls, singular: Array, limit: Array, h: ComplexArray, gamma: Array, power: float, surface: float | None, noise: float
+    ) -> Relaxed:
+        """From singular values of G (B, N), largest amplitudes (B,), rows h_k (B, K, N), SINR, budgets and user noise in W."""
+        e = np.sort(1.0 / (limit[:, None] * singular) ** 2, axis=1) / power
+        unit, flat = 1.0 / e.sum(1), np.zeros(len(e))
+        if surface is not None:
+            unit = np.minimum(unit, surface / e.shape[1])
+            flat = unit / surface
         length = np.maximum(np.sqrt(abs2(h).sum(-1)), TINY)
-        threshold = np.broadcast_to(np.asarray(system.sinr_threshold, dtype=float), h.shape[1:2])
         return cls(
             e=e * unit[:, None],
             flat=flat,
             users=np.swapaxes(h / length[..., None], 1, 2),
-            need=system.noise_user_w / (length**2 * unit[:, None]),
-            c=1.0 + 1.0 / threshold,
+            need=noise / (length**2 * unit[:, None]),
+            c=1.0 + 1.0 / np.broadcast_to(np.asarray(gamma, dtype=float), h.shape[1:2]),
             unit_w=unit,
         )
 

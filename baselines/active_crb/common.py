@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.active_crb.bound import Relaxed, raise_bound
 from baselines.active_crb.initial import first_surface
 from baselines.active_crb.programs import Programs, make_programs
 from baselines.active_crb.transmit import Step, transmit_step
@@ -102,12 +103,19 @@ class ActiveCrbPolicy(ChunkedPolicy):
         if channels.threshold is None:
             return step
         lost = np.flatnonzero(~step.feasible)
-        if len(lost):
-            own = [generators[i] for i in lost]
-            found = first_surface(channels[lost], Recall(self, channels[lost], step[lost]), own, v=v[lost])
+        for attempt, restarts in enumerate((1, 4)):
+            if attempt and len(lost):
+                lost = lost[~raise_bound(Relaxed.at(channels[lost]))[1]]  # the rest is proved to be infeasible
+            if not len(lost):
+                break
+            part, own = channels[lost], [generators[i] for i in lost]
+            first = step.v[lost] if not attempt else self.random_surface(part, own)
+            known = step[lost] if not attempt else None
+            found = first_surface(part, Recall(self, part, known), own, v=first, restarts=restarts)
             good = lost[found.feasible]
             if len(good):
                 step = put(step, good, self.step(channels[good], found.v[found.feasible]))
+            lost = lost[~found.feasible]
         return step
 
 
@@ -117,10 +125,10 @@ class Recall:
 
     policy: ActiveCrbPolicy
     channels: Channels
-    known: Step
+    known: Step | None
 
     def __call__(self, v: ComplexArray, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_]]:
-        if len(rows) == len(self.known) and np.array_equal(v, self.known.v):
+        if self.known is not None and len(rows) == len(self.known) and np.array_equal(v, self.known.v):
             return (self.known.feasible,)
         return (self.policy.step(self.channels[rows], v).feasible,)
 

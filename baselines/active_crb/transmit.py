@@ -36,19 +36,18 @@ EXCESS = 1e-6
 """Largest share by which the user beams may exceed F where the users see it."""
 
 
-def solve_transmit(scaled: Scaled, warm: State | None = None, tolerance: float = 1e-7) -> Transmitted:
+def solve_transmit(scaled: Scaled, tolerance: float = 1e-7) -> Transmitted:
     """(SDR5.1) for a batch of surfaces, (P3) where there are no thresholds.
 
     Args:
         scaled: the problems.
-        warm: `Transmitted.state` of nearby surfaces.
         tolerance: relative gap to be reached.
     """
     if scaled.threshold is None:
         return solve_sensing(scaled)
     scaled = safe_scaled(scaled)
     problem = Problem.of(scaled)
-    state, _, endless = maximise(problem, warm, tolerance)
+    state, _, endless = maximise(problem, tolerance)
     return recover(scaled, problem, state, endless)
 
 
@@ -88,7 +87,6 @@ def recover(scaled: Scaled, problem: Problem, state: State, endless: NDArray[np.
         price=state.price * best_scale,
         mu=state.phi / problem.c * best_scale,
         x=state.x * best_scale[..., None],
-        state=state,
     )
 
 

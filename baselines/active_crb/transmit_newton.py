@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.active_crb.algebra import eigh, hermitian_basis
-from baselines.active_crb.units import Scaled, _Rows
+from baselines.active_crb.units import TINY, Scaled, _Rows
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
 SHRINK, CENTRED = 0.01, 100.0
@@ -93,38 +93,28 @@ class State(_Rows):
         return np.asarray(np.sqrt(self.w).sum(-1))
 
 
-def begin(problem: Problem, warm: State | None = None) -> State:
-    """Equal prices and X = (U^H Y_0^-1 U)^-1 / 2, at the best common scale; or a point near `warm`, made interior."""
+def begin(problem: Problem) -> State:
+    """Equal prices and X = (U^H Y_0^-1 U)^-1 / 2, which is inside, at the best common scale."""
     count, elements, users = problem.users.shape
     budgets = problem.budgets.shape[1]
-    price = np.ones((count, budgets)) if warm is None else np.maximum(warm.price, 0.02 * warm.price.sum(-1, keepdims=True))
-    base = np.einsum("bp,bpmn->bmn", price, problem.budgets)
-    gram = herm(problem.users) @ np.linalg.solve(base, problem.users)
+    price = np.ones((count, budgets))
+    gram = herm(problem.users) @ np.linalg.solve(problem.budgets.sum(1), problem.users)
     values, vectors = eigh(0.5 * (gram + herm(gram)))
     values = np.maximum(values, 1e-12 * values[:, -1:])
     factor = vectors * np.sqrt(0.5 / values)[:, None, :]
     inverse = herm(vectors) * np.sqrt(values / 0.5)[:, :, None]
-    if warm is not None:
-        # in the coordinates of the cold start Y > 0 where X < 2; a little of the cold start keeps X off its boundary
-        inner = inverse @ warm.factor
-        values, vectors = eigh(inner @ herm(inner))
-        values = np.clip(values, 0.02, 1.9)
-        factor = factor @ vectors * np.sqrt(values)[:, None, :]
-        inverse = herm(vectors) @ inverse / np.sqrt(values)[:, :, None]
     phi = 1.0 / abs2(inverse).sum(1)
     w, vectors = eigh(problem.matrix(price, factor @ herm(factor), phi))
     w = np.maximum(w, 1e-12 * w[:, -1:])
     slope = problem.slope(price, phi)
     root = np.sqrt(w).sum(-1)
-    scale = root / np.where(slope > 1e-3 * root, slope, np.maximum(root, 1e-300))
-    scale = scale**2
-    level = root * np.sqrt(scale)
+    scale = (root / np.where(slope > 1e-3 * root, slope, np.maximum(root, TINY))) ** 2
     return State(
         price=price * scale[:, None],
         factor=factor * np.sqrt(scale)[:, None, None],
         inverse=inverse / np.sqrt(scale)[:, None, None],
         phi=phi * scale[:, None],
-        t=(1.0 if warm is None else 0.01) * level / (elements + users + budgets),
+        t=root * np.sqrt(scale) / (elements + users + budgets),
         w=w * scale[:, None],
         vectors=vectors,
     )
@@ -232,20 +222,17 @@ def search(problem: Problem, state: State, g: Array, step: Array) -> tuple[State
     return out, moved
 
 
-def maximise(
-    problem: Problem, warm: State | None = None, tolerance: float = 1e-7, steps: int = 80
-) -> tuple[State, NDArray[np.bool_], NDArray[np.bool_]]:
+def maximise(problem: Problem, tolerance: float = 1e-7, steps: int = 80) -> tuple[State, NDArray[np.bool_], NDArray[np.bool_]]:
     """Dual points, whether the path was followed to its end (B,), whether infeasibility shows (B,).
 
     Args:
         problem: the duals.
-        warm: points of nearby problems.
         tolerance: relative gap at the end of the path.
         steps: at most this many Newton steps.
     """
     count, elements, users = problem.users.shape
     dimension = elements + users + problem.budgets.shape[1]
-    whole = begin(problem, warm)
+    whole = begin(problem)
     done, endless = np.zeros(count, bool), np.zeros(count, bool)
     rows, part, state = np.arange(count), problem, whole
     stuck = np.zeros(count, int)

@@ -24,7 +24,6 @@ class Transmitted(_Rows):
         dual: (B,) certified lower bound of it, inf where infeasibility is proved.
         status: (B,) optimal / infeasible / failed.
         price: (B, P) lambda, nu (P = 1: passive). mu: (B, K), x: (B, K, K): the dual point, at its best scale.
-        state: where the method stood, for a warm start (None: no such thing).
     """
 
     f: ComplexArray
@@ -35,7 +34,6 @@ class Transmitted(_Rows):
     price: Array
     mu: Array
     x: ComplexArray
-    state: Any = None
 
     def __len__(self) -> int:
         return len(self.f)

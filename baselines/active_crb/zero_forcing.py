@@ -27,6 +27,8 @@ from baselines.tools.linalg import Array, ComplexArray, herm
 SHRINK = 0.05
 TOLERANCE = 1e-6
 STEPS = 80
+BLOCK = 16
+"""Scenes worked on at a time: more do not fit the cache."""
 ROOM = 1e-6
 """Share of a budget that must be left at S = 0."""
 
@@ -90,7 +92,9 @@ def solve_zero_forcing(scaled: Scaled) -> Transmitted:
     rows = np.flatnonzero(possible)
     s = np.tile(np.eye(elements, dtype=complex), (count, 1, 1))
     t, done = np.zeros(count), np.zeros(count, bool)
-    s[rows], t[rows], done[rows] = minimise(problem[rows])
+    for first in range(0, len(rows), BLOCK):
+        part = rows[first : first + BLOCK]
+        s[part], t[part], done[part] = minimise(problem[part])
     f = problem.f(s)
     w = np.linalg.eigvalsh(f)
     value = (1.0 / np.maximum(w, 1e-300)).sum(1)
@@ -107,6 +111,17 @@ def solve_zero_forcing(scaled: Scaled) -> Transmitted:
         mu=np.zeros((count, users)),
         x=np.zeros((count, users, users), complex),
     )
+
+
+def on_basis(linear: ComplexArray, n: int) -> ComplexArray:
+    """linear (B, rows, n^2), acting on the entries of matrices, on the elements of `hermitian_basis`: (B, rows, n^2)."""
+    i, j = np.triu_indices(n, 1)
+    upper, lower = linear[..., i * n + j], linear[..., j * n + i]
+    out = np.empty_like(linear)
+    out[..., :n] = linear[..., np.arange(n) * (n + 1)]
+    out[..., n::2] = np.sqrt(0.5) * (upper + lower)
+    out[..., n + 1 :: 2] = 1j * np.sqrt(0.5) * (upper - lower)
+    return out
 
 
 def minimise(problem: Problem) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
@@ -142,22 +157,23 @@ def minimise(problem: Problem) -> tuple[ComplexArray, Array, NDArray[np.bool_]]:
 def newton_step(problem: Problem, factor: ComplexArray, t: Array) -> tuple[ComplexArray, Array, Array, NDArray[np.bool_]]:
     """One step of tr(F^-1) - t log det S - t sum_i log(slack_i): new factor of S, tr(F^-1), decrement, whether it moved."""
     count, elements, _ = problem.users.shape
-    basis = hermitian_basis(elements)
-    flat = basis.reshape(elements**2, -1)
+    flat = hermitian_basis(elements).reshape(elements**2, -1)
     s = factor @ herm(factor)
     w, q = eigh(problem.f(s))
     w = np.maximum(w, 1e-300)
     slack = problem.slack(s)
-    # dF_i = B D_i B^H + sum_k gain_k (u_k^H B D_i B^H u_k) omega_k omega_k^H, seen in the eigenvectors of F
+    # dF = B D B^H + sum_k gain_k (u_k^H B D B^H u_k) omega_k omega_k^H in the eigenvectors of F, as a matrix on the entries of D
     turned, paths = herm(q) @ factor, herm(q) @ problem.omega
     seen = herm(factor) @ problem.users
-    change = turned[:, None] @ basis @ herm(turned)[:, None]
-    pull = np.einsum("bnk,inm,bmk->bik", seen.conj(), basis, seen, optimize=True).real * problem.gain[:, None, :]
-    change += (paths[:, None] * pull[:, :, None, :]) @ herm(paths)[:, None]
-    g = -np.einsum("binn,bn->bi", change, w**-2.0).real
-    change *= (w**-0.5)[:, None, :, None] / w[:, None, None, :]
-    real = change.reshape(count, elements**2, -1).view(float)
-    hessian = 2.0 * real @ np.swapaxes(real, 1, 2)
+    linear = (turned[:, :, None, :, None] * turned.conj()[:, None, :, None, :]).reshape(count, elements**2, -1)
+    out_of = (paths[:, :, None] * paths.conj()[:, None]).reshape(count, elements**2, -1) * problem.gain[:, None, :]
+    linear += out_of @ np.swapaxes((seen.conj()[:, :, None] * seen[:, None]).reshape(count, elements**2, -1), 1, 2)
+    diagonal = np.arange(elements) * (elements + 1)
+    g = -(on_basis((linear[:, diagonal] * w[:, :, None] ** -2.0).sum(1)[:, None], elements)[:, 0]).real
+    linear *= ((w**-0.5)[:, :, None] / w[:, None, :]).reshape(count, -1, 1)
+    change = on_basis(linear, elements)
+    real = np.concatenate([change.real, change.imag], axis=1)
+    hessian = 2.0 * np.swapaxes(real, 1, 2) @ real
     cost = herm(factor)[:, None] @ problem.costs @ factor[:, None]
     slope = (cost.reshape(count, -1, elements**2) @ flat.conj().T).real / slack[..., None]  # (B, P, N^2)
     g += t[:, None] * slope.sum(1)

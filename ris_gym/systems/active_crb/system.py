@@ -341,7 +341,8 @@ class ActiveCrb(System):
         score = metrics.score[:, None]
         if metrics.surface_room_db is not None:
             room = xp.stack([metrics.power_slack_db, metrics.surface_room_db], axis=1) / 10.0
-            score = score + room - xp.min(room, axis=1, keepdims=True)
+            more = room - xp.min(room, axis=1, keepdims=True)
+            score = score + xp.where(score > physics.SCORE_FLOOR, more, 0.0 * more)
         if not metrics.margins:
             return score, xp.zeros((score.shape[0], 0), dtype=score.dtype)
         return score, xp.clip(metrics.margins["sinr"] / 10.0, -physics.COST_LIMIT, None)

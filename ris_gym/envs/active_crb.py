@@ -86,9 +86,10 @@ class ActiveCrbEnv(RisEnv):
     | `gram` | (2, K (K - 1) / 2) | `local` | products of the unit rows `c_k`, upper triangle |
 
     "a design": in `refine` and `fading` (there the last block's design on the new channel), and with `observation="local"`.
-    In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t ascends `grad score . d -
-    penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`, `c_k = max(m_k / 10, -3)`. `direction` and `ascent`
-    are shortened where their largest entry would exceed 9.9. For controls other than `full` the derivatives need torch.
+    In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t ascends `min_i (s_i
+    + grad s_i . d) - penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`, `s_i` the score that each power budget
+    alone would allow (their least is the score), `c_k = max(m_k / 10, -3)`. `direction` and `ascent` are shortened where their
+    largest entry would exceed 9.9. For controls other than `full` the derivatives need torch.
 
     ## Rewards
 
@@ -106,8 +107,9 @@ class ActiveCrbEnv(RisEnv):
     `info` holds `objective` (dB), `score`, `cost`, `feasible`, `is_success` (= feasible), `margins` (`sinr`, dB; empty in sensing
     only), `nmse_bound_db` (CRB over `‖H‖^2`), `gap_db` (objective over LB), `sinr_db`, `rate` (bit/s/Hz), `min_sinr_margin_db`
     (not in sensing only), `power_w`, `power_slack_db`, and of an active surface `surface_power_w`, `first_pass_w`,
-    `second_pass_w`, `surface_slack_db` (slack: budget over power). `env.unwrapped.system.diagnostics(scene, design)` adds an MSE
-    that stays finite for singular designs and the power of the noise that the CRB neglects.
+    `second_pass_w`, `surface_slack_db` (slack: budget over power) and `surface_room_db` (by how much R may grow within P_s).
+    `env.unwrapped.system.diagnostics(scene, design)` adds an MSE that stays finite for singular designs and the power of the
+    noise that the CRB neglects.
 
     ## Starting State
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ris_gym import systems
+from ris_gym.envs.pictures.panels import spread
 from ris_gym.envs.rendering import figure, pixels
 
 
@@ -63,16 +65,78 @@ def test_figure_for_agents(make: Any, paper: Any, tmp_path: Any) -> None:
         figure(system, scene, design, index=3)
 
 
-def test_without_positions() -> None:
-    from ris_gym import systems
-
-    system = systems.make("beampattern", num_elements=4, num_users=2, sinr_threshold_db=(3.0, 5.0))
+@pytest.mark.parametrize("name", ["beampattern", "active_crb"])
+def test_without_positions(name: str) -> None:
+    system = systems.make(name, num_elements=4, num_users=2, sinr_threshold_db=(3.0, 5.0))
     scene = system.sample(np.random.default_rng(0), 1)
     design = system.decode(scene, np.zeros((1, sum(v.size for v in system.variables()))))
-    bare = scene.replace(bs_position=None, ris_position=None, user_position=None)
+    bare = scene.replace(**{field: None for field, _ in scene.items() if field.endswith("_position")})
     with_map, without = figure(system, scene, design), figure(system, bare, design)
     assert len(with_map.axes) == len(without.axes) + 1
     assert is_frame(pixels(without))
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"num_antennas": 1, "num_elements": 1, "num_users": 1},
+    {"num_antennas": 24, "num_elements": 18, "num_users": 8},
+    {"kind": "passive"},
+    {"kind": "passive", "sinr_threshold_db": None},
+    {"sinr_threshold_db": None, "num_scatterers": 1, "target_size_m": (0.0, 0.0)},
+]
+
+
+def texts_of(axes: Any) -> list[Any]:
+    """Everything written in and around a panel that is in view."""
+    ticks = [
+        tick.label1
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        if min(axis.get_view_interval()) - 1e-9 <= tick.get_loc() <= max(axis.get_view_interval()) + 1e-9
+    ]
+    parts = [*axes.texts, *ticks, axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title, axes._right_title]
+    return [text for text in parts if text.get_text() and text.get_visible()]
+
+
+@pytest.mark.parametrize("fields", SHAPES, ids=str)
+@pytest.mark.parametrize("start", ["rule", "random", None])
+def test_no_text_of_active_crb_covers_another(fields: dict[str, Any], start: str | None) -> None:
+    """Below the map; and all of it stays inside the picture."""
+    system = systems.make("active_crb", **fields)
+    scene, rng = system.sample(np.random.default_rng(0), 1), np.random.default_rng(1)
+    count = sum(v.size for v in system.variables())
+    raw = system.start(scene) if start == "rule" else rng.uniform(-1.0, 1.0, (1, count))
+    drawn = figure(system, scene, None if start is None else system.decode(scene, raw))
+    pixels(drawn)
+    texts = [*drawn.texts, *(text for axes in drawn.axes if axes.get_position().y1 < 0.5 for text in texts_of(axes))]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    for i, (name, box) in enumerate(boxes):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 960 and box.y1 <= 560, name
+        for other_name, other in boxes[:i]:
+            width = min(box.x1, other.x1) - max(box.x0, other.x0)
+            height = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert width < 1.5 or height < 2.5, (name, other_name)
+
+
+def test_power_radiated_by_direction() -> None:
+    """Its mean over psi is the power of the first pass, and towards one direction it is the energy that arrives there."""
+    system = systems.make("active_crb", num_elements=5, num_users=2)
+    scene = system.sample(np.random.default_rng(0), 3)
+    design = system.decode(scene, system.start(scene))
+    psi = np.arange(64) / 32.0 - 1.0
+    found = system.radiated_w(scene, design, psi)
+    assert np.allclose(found.mean(axis=1), system.evaluate(scene, design).first_pass_w, rtol=1e-12)
+    response = np.exp(1j * np.pi * np.arange(5) * psi[7])
+    waves = response.conj() * design.coefficients[1] @ scene.bs_ris[1] @ design.all_beams[1]
+    noise = system.noise_surface_w * np.sum(np.abs(design.coefficients[1]) ** 2)
+    assert found[1, 7] == pytest.approx(np.sum(np.abs(waves) ** 2) + noise, rel=1e-12)
+
+
+def test_spread_labels() -> None:
+    places = spread(np.array([0.5, 0.49, -0.9, 0.51]), 0.1, -0.95, 0.55)
+    order = np.argsort([0.5, 0.49, -0.9, 0.51])
+    assert np.all(np.diff(places[order]) >= 0.1 - 1e-12) and places.max() <= 0.55 + 1e-12 and places[2] == -0.9
+    crowded = spread(np.zeros(30), 0.1, -1.0, 1.0)
+    assert np.allclose(np.diff(np.sort(crowded)), 2.0 / 29.0) and np.abs(crowded).max() <= 1.0 + 1e-12
 
 
 def test_a_clear_error_without_matplotlib() -> None:

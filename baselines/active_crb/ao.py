@@ -70,16 +70,21 @@ class AlternatingOptimisation(ActiveCrbPolicy):
     def surface(
         self, channels: Channels, v: ComplexArray, beams: Beams, generators: list[np.random.Generator]
     ) -> tuple[ComplexArray, ComplexArray]:
-        """Phase step, then amplitude step at fixed beams; the same after the joint scaling (both (B, N)).
+        """Phase step, then amplitude step at fixed beams; the same with the joint scaling between them (both (B, N)).
 
-        From amplitudes below the cap with full budgets only the scaling leads on; it may miss an SINR.
+        From amplitudes below the cap with full budgets only the scaling leads on; in ISAC it may miss an SINR.
         """
         a = np.abs(v)
         u = self.phase_step(channels, a, v / a, beams, generators)
-        a = self.amplitude_step(channels, a, u, beams)
-        ratio, _ = joint_scaling(channels, a * u, beams)
-        moved = np.where(np.abs(ratio - 1.0) > 1e-6, ratio, 1.0)
-        return a * u, np.minimum(a * np.sqrt(moved)[:, None], channels.cap[:, None]) * u
+        plain = self.amplitude_step(channels, a, u, beams) * u
+        ratio, power = joint_scaling(channels, a * u, beams)
+        rows = np.flatnonzero(np.abs(ratio - 1.0) > 1e-6)
+        if not len(rows):
+            return plain, plain
+        moved, part = plain.copy(), channels[rows]
+        level = np.minimum(a[rows] * np.sqrt(ratio[rows])[:, None], part.cap[:, None])
+        moved[rows] = self.amplitude_step(part, level, u[rows], beams[rows].times(power[rows])) * u[rows]
+        return plain, moved
 
     def phase_step(
         self, channels: Channels, a: Array, u: ComplexArray, beams: Beams, generators: list[np.random.Generator]

@@ -22,6 +22,10 @@ from baselines.tools.linalg import Array
 
 WALL = 50.0
 """Value (log CRB) of surfaces without a feasible transmit step."""
+FALLS = 1e-4
+"""Derivative of log CRB by a log amplitude from which on the amplitudes leave the cap."""
+START = 0.1
+"""First z of a = a_0 exp(-z^2): at z = 0 there is no derivative."""
 DECIBEL = np.log(10.0) / 10.0
 
 
@@ -56,7 +60,7 @@ class Descent:
 
 @dataclass(kw_only=True)
 class Direct(ActiveCrbPolicy):
-    """L-BFGS on the phases at the cap, from one or more starts; the best is kept.
+    """L-BFGS on the phases at the cap; where an amplitude wants to fall, on phases and amplitudes; the best is kept.
 
     Attributes:
         iterations: steps of L-BFGS.
@@ -96,11 +100,22 @@ class Direct(ActiveCrbPolicy):
         rows = np.flatnonzero(step.feasible)
         if not len(rows):
             return step, [step.value]
-        objective = Descent(self, channels[rows], step[rows], levels=False)
-        minimise(objective, np.angle(step.v[rows]), iterations=self.iterations, gradient_tolerance=1e-4)
+        part, best = channels[rows], step[rows]
+        objective = Descent(self, part, best, levels=False)
+        minimise(objective, np.angle(best.v), iterations=self.iterations, gradient_tolerance=1e-4)
+        best, values = objective.best, objective.history
+        _, level = log_value_gradient(part, best)
+        falls = np.flatnonzero(level.max(1) > FALLS) if channels.surface_power is not None else rows[:0]
+        if len(falls):
+            objective = Descent(self, part[falls], best[falls], levels=True)
+            start = np.concatenate([np.angle(best.v[falls]), np.full((len(falls), best.v.shape[1]), START)], axis=1)
+            minimise(objective, start, iterations=self.iterations, gradient_tolerance=1e-4)
+            for value in objective.history:
+                values.append(values[-1].copy())
+                values[-1][falls] = value
+            best = put(best, falls, objective.best)
         history = []
-        for value in objective.history:
-            whole = step.value.copy()
-            whole[rows] = value
-            history.append(whole)
-        return put(step, rows, objective.best), history
+        for value in values:
+            history.append(step.value.copy())
+            history[-1][rows] = value
+        return put(step, rows, best), history

@@ -11,6 +11,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ARGUMENTS = {
+    "active_surface": ["--scenes", "3", "--policies", "gradient"],
     "compare_own": ["--scenes", "3", "--policies", "random"],
     "gradient_ascent": ["--steps", "5", "--scenes", "4"],
     "random_agent": ["--steps", "5", "--num-envs", "4"],

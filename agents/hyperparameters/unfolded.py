@@ -12,6 +12,8 @@ __all__ = ["UnfoldedSettings"]
 class UnfoldedSettings:
     """Unfolded ascent (`agents.unfolded`), trained through the differentiable metrics."""
 
+    control: str | None = None
+    """Variables of the ascent; None: `env.control`, or all of them."""
     layers: int = 32
     """Steps of an ascent."""
     hidden: int = 32
@@ -24,6 +26,10 @@ class UnfoldedSettings:
     """Mirror steps of the dual per layer."""
     context: bool = True
     """Whether there is a network over the state (False: the schedule alone)."""
+    first_metric: tuple[float, float] = (0.8, 1.0)
+    """First entries of the metric: coordinates of the surface (for 32 of them), and the others."""
+    first_momentum: float = 0.5
+    """First momentum factor."""
     penalty: float = 2.0
     """Weight of the cost in the ascent and in the loss."""
     batch: int = 128
@@ -43,6 +49,11 @@ class UnfoldedSettings:
         for name in ("learning_rate", "final_learning_rate", "schedule_rate", "max_grad_norm"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"unfolded.{name} must be positive, got {getattr(self, name)!r}")
+        if len(self.first_metric) != 2 or not min(self.first_metric) > 0.0:
+            raise ValueError(f"unfolded.first_metric must be two positive numbers, got {self.first_metric!r}")
+        object.__setattr__(self, "first_metric", tuple(float(entry) for entry in self.first_metric))
+        if not 0.0 < self.first_momentum < 1.0:
+            raise ValueError(f"unfolded.first_momentum must be in (0, 1), got {self.first_momentum!r}")
         if not self.penalty >= 0.0:
             raise ValueError(f"unfolded.penalty must be at least 0, got {self.penalty!r}")
         if self.width and not self.context:
@@ -50,7 +61,7 @@ class UnfoldedSettings:
 
     def network(self) -> dict[str, Any]:
         """The keywords of `agents.unfolded.network.UnfoldedNetwork`."""
-        names = ("layers", "hidden", "width", "knots", "rounds", "context", "penalty")
+        names = ("layers", "hidden", "width", "knots", "rounds", "context", "penalty", "first_metric", "first_momentum")
         return {name: getattr(self, name) for name in names}
 
 

@@ -54,7 +54,7 @@ class Unfolded:
 
         self.settings = setup.hyper.unfolded
         env = setup.hyper.env
-        self.control = env.control or "full"
+        self.control = self.settings.control or env.control or "full"
         if env.episode not in ("refine", "one_shot"):
             raise ValueError(f"env.episode must be 'refine' or 'one_shot' for algorithm 'unfolded', got {env.episode!r}")
         self.system, self.setup = setup.system, setup

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -79,6 +80,8 @@ class UnfoldedNetwork(nn.Module):
         rounds: mirror steps of the dual per layer.
         penalty: weight of the cost in the ascent.
         reach: largest change of one coordinate by a step before momentum.
+        first_metric: first entries of the metric, for the coordinates of the surface (32 of them) and for the others.
+        first_momentum: first momentum factor.
         context: whether the network over the state exists (False: the schedule alone).
     """
 
@@ -92,10 +95,13 @@ class UnfoldedNetwork(nn.Module):
         penalty: float = 2.0,
         reach: float = 0.3,
         context: bool = True,
+        first_metric: Sequence[float] = (0.8, 1.0),
+        first_momentum: float = 0.5,
     ) -> None:
         super().__init__()
         self.layers, self.rounds, self.penalty, self.reach, self.width = layers, rounds, penalty, reach, width
-        first = torch.tensor([math.log(0.8), 0.0, 0.0, 0.0, math.log(2.0)])
+        beta = math.log(first_momentum / (1.0 - first_momentum))
+        first = torch.tensor([math.log(first_metric[0]), math.log(first_metric[1]), beta, beta, math.log(2.0)])
         self.schedule = nn.Parameter(first.repeat(knots, 1))
         self.state: nn.Sequential | None = None
         if context:

@@ -1,4 +1,4 @@
-"""Derivatives of the score and every margin of `active_crb` for `control="full"`, in numpy."""
+"""Derivatives of the score and every margin of `active_crb` for `full` and `structured`, in numpy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ris_gym.arrays import SINGLE, abs2, herm
 from ris_gym.systems.active_crb import beams as rules
-from ris_gym.systems.active_crb import physics
+from ris_gym.systems.active_crb import features, physics, zero_forcing
 from ris_gym.systems.active_crb.records import ActiveCrbScene
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ Pieces = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def jacobian(
-    system: ActiveCrb, known: ActiveCrbScene, raw: np.ndarray, general: Callable[[ActiveCrbScene, np.ndarray, str], Pieces]
+    system: ActiveCrb,
+    known: ActiveCrbScene,
+    raw: np.ndarray,
+    control: str,
+    general: Callable[[ActiveCrbScene, np.ndarray, str], Pieces],
 ) -> Pieces:
     """Pieces (B, 2) (passive: (B, 1)), (B, K) of `decode(raw)` and their derivatives (B, P, n).
 
@@ -30,7 +34,7 @@ def jacobian(
     `g = G^H B^-1 A^-2 B^-1 X / (S_1 ln 10)`, `B = X X^H`, S_1 and S_2 the two sums of the CRB. Where the floor acts, `general`
     (automatic differentiation) answers instead.
     """
-    made = rules.realised(system, known, raw, "full")
+    made = rules.realised(system, known, raw, control)
     metrics = made.evaluate(system, known)
     score, slack = system.pieces(metrics)
     users, budgets = slack.shape[1], score.shape[1]
@@ -57,29 +61,40 @@ def jacobian(
     by_f = herm(np, g)[:, None] @ by_x
     by_f -= by_power[..., None, None] * np.take_along_axis(use_by_f, which[..., None, None], axis=1)
     by_v -= by_power[..., None] * np.take_along_axis(use_by_v, which[..., None], axis=1)
-    by_f *= (2.0 * made.scale).astype(real)[:, None, None, None]
+    by_f *= made.scale.astype(real)[:, None, None, None]
 
     out = np.empty((count, pieces, raw.shape[1]), real)
+    if control == "structured":
+        by_v += zero_forcing.chain(system, known, v, raw, by_f, out)
+        _write_surface(system, by_v, out)
+    else:
+        first = _write_beams(system, by_f, out)
+        _write_surface(system, by_v, out[..., first:])
+    if made.floored.any():
+        rows = np.flatnonzero(made.floored)
+        out[rows] = general(features.bare(known)[rows], raw[rows], control)[2]
+    return score, slack, out
+
+
+def _write_beams(system: ActiveCrb, by_f: np.ndarray, out: np.ndarray) -> int:
+    """The derivatives with respect to the raw beams, (B, P, M, C), into `out`; how many numbers they are."""
     first = 0
     for part in (by_f[..., : system.num_users], by_f[..., system.num_users :]):
         for values in (part.real, part.imag):
             size = values.shape[2] * values.shape[3]
-            out[..., first : first + size].reshape(values.shape)[...] = values
+            np.multiply(values, 2.0, out=out[..., first : first + size].reshape(values.shape))
             first += size
+    return first
+
+
+def _write_surface(system: ActiveCrb, by_v: np.ndarray, out: np.ndarray) -> None:
+    """The derivatives with respect to the raw levels and phases into the first numbers of `out`."""
+    n = system.num_elements
+    first = 0
     if not system.passive:
-        np.multiply(by_v.real, 2.0 * rules.LEVEL_NEPER, out=out[..., first : first + n])
-        first += n
-    np.multiply(by_v.imag, -2.0 * math.pi, out=out[..., first:])
-    if made.floored.any():
-        rows = np.flatnonzero(made.floored)
-        out[rows] = general(_bare(known)[rows], raw[rows], "full")[2]
-    return score, slack, out
-
-
-def _bare(known: ActiveCrbScene) -> ActiveCrbScene:
-    return ActiveCrbScene(
-        bs_ris=known.bs_ris, ris_user=known.ris_user, target_response=known.target_response, reference=known.reference
-    )
+        np.multiply(by_v.real, 2.0 * rules.LEVEL_NEPER, out=out[..., :n])
+        first = n
+    np.multiply(by_v.imag, -2.0 * math.pi, out=out[..., first : first + n])
 
 
 def _score(

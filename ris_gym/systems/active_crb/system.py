@@ -350,11 +350,11 @@ class ActiveCrb(System):
     def pieces_jacobian(
         self, known: ActiveCrbScene, raw: np.ndarray, control: str = "full"
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As the base class; for `control="full"` in closed form (numpy), except where the floor acts."""
+        """As the base class; for `full` and `structured` in closed form (numpy), except where the floor acts."""
         check_raw(self, known, raw, control)
-        if control != "full":
+        if control == "surface":
             return super().pieces_jacobian(features.bare(known), raw, control)
-        return gradients.jacobian(self, known, raw, super().pieces_jacobian)
+        return gradients.jacobian(self, known, raw, control, super().pieces_jacobian)
 
     def landscape(self, known: ActiveCrbScene, control: str = "full") -> Landscape:
         """As the base class; for `control="full"` in closed form, over N beams in the row space of G."""

@@ -16,6 +16,7 @@ import cvxpy as cp
 import numpy as np
 
 from baselines.active_crb.textbook.transmit import (
+    SCS,
     Beams,
     inverse_trace,
     judge,
@@ -63,7 +64,7 @@ def wide_program(antennas: int, elements: int, users: int) -> WideProgram:
         rules += [x >> 0 for x in shares] + sinr_rules(parameters, shares, r)
     trace, schur = inverse_trace(real + 1j * imag)
     problem = cp.Problem(cp.Minimize(trace), [*rules, schur])
-    program = ConvexProgram(name="transmit (M x M)", problem=problem, parameters=parameters, cone=antennas)
+    program = ConvexProgram(name="transmit (M x M)", problem=problem, parameters=parameters, cone=antennas, tolerance=SCS)
     return WideProgram(program=program, covariance=r, shares=shares)
 
 

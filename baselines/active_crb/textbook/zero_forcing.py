@@ -14,7 +14,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from baselines.active_crb.textbook.transmit import Beams, inverse_trace, judge, recover, sinr_data, unit
+from baselines.active_crb.textbook.transmit import SCS, Beams, inverse_trace, judge, recover, sinr_data, unit
 from baselines.tools.convex import SOLVED, ConvexProgram, forms, inner
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 from baselines.tools.solver_call import SolverCall
@@ -45,7 +45,7 @@ def zero_forcing_program(elements: int, users: int) -> ZeroForcingProgram:
     trace, schur = inverse_trace(f)
     rules = [rest >> 0, schur, spent <= 1, received >= parameters["noise"]]
     problem = cp.Problem(cp.Minimize(trace), rules)
-    program = ConvexProgram(name="zero forcing", problem=problem, parameters=parameters, cone=elements)
+    program = ConvexProgram(name="zero forcing", problem=problem, parameters=parameters, cone=elements, tolerance=SCS)
     return ZeroForcingProgram(program=program, rest=rest, power=power)
 
 

@@ -24,7 +24,7 @@ class SceneSet:
     Args:
         name: for instance `beampattern/test-v1`; split, seed: the stream; count: number of scenes.
         parameters: all parameters of the system (`system.to_dict()`), written out: a changed default does not change the set.
-        sha256: `agents.scenes.scene_hash` of all its scenes, without estimates.
+        sha256: `agents.scenes.scene_hash` of all its scenes, without estimates and derived constants.
     """
 
     name: str
@@ -82,9 +82,39 @@ SECTORS: dict[str, Any] = {
     "angles_deg": [float(centre + offset) for centre in (-60, -30, 0, 30, 60) for offset in (-4, -2, 0, 2, 4)],
     "num_sensing_beams": 4,
 }
+ACTIVE_CRB: dict[str, Any] = {
+    "system": "active_crb",
+    "num_antennas": 16,
+    "num_elements": 8,
+    "num_users": 3,
+    "num_scatterers": 12,
+    "kind": "active",
+    "bs_position_m": [0.0, 0.0],
+    "ris_position_m": [30.0, 10.0],
+    "target_position_m": [35.0, 4.0],
+    "target_size_m": [4.5, 2.0],
+    "target_rcs_m2": 10.0,
+    "user_area_m": [50.0, 70.0, -35.0, -10.0],
+    "path_loss_1m_db": 30.0,
+    "exponent_bs_ris": 2.2,
+    "exponent_ris_user": 2.8,
+    "rician_db": 5.0,
+    "power_dbm": 30.0,
+    "surface_power_dbm": 5.0,
+    "max_gain_db": 30.0,
+    "noise_bs_dbm": -90.0,
+    "noise_user_dbm": -90.0,
+    "noise_surface_dbm": -90.0,
+    "num_snapshots": 256,
+    "sinr_threshold_db": 12.0,
+    "target_response_error": 0.0,
+}
+HARD: dict[str, Any] = {**ACTIVE_CRB, "sinr_threshold_db": 15.0}
 
 TEST_CHANNELS = "38aa2f6365624b2ecf32ba9143aa063ac2552577409ffa1bc0d6ba540b3670df"
 VALIDATION_CHANNELS = "94abe801a6653593e2897808d22937ad8f84d7a8a9ffd818f2bdabda7bd5ca58"
+CRB_TEST_CHANNELS = "17bede3ad619f0f0780f9ad33c08ed1fa3601a567585f091333234ab6377a1e0"
+CRB_VALIDATION_CHANNELS = "31db04133db829cf954c3cfc8c4c62d01dd03a1c12217662b7564d8fcc9c70c6"
 
 SETS: dict[str, SceneSet] = {
     entry.name: entry
@@ -92,9 +122,14 @@ SETS: dict[str, SceneSet] = {
         SceneSet("beampattern/test-v1", "test", 0, 1000, BEAMPATTERN, TEST_CHANNELS),
         SceneSet("beampattern/sectors-test-v1", "test", 0, 1000, SECTORS, TEST_CHANNELS),
         SceneSet("beampattern/validation-v1", "validation", 0, 256, BEAMPATTERN, VALIDATION_CHANNELS),
+        SceneSet("active_crb/test-v1", "test", 0, 1000, ACTIVE_CRB, CRB_TEST_CHANNELS),
+        SceneSet("active_crb/hard-test-v1", "test", 0, 1000, HARD, CRB_TEST_CHANNELS),
+        SceneSet("active_crb/validation-v1", "validation", 0, 256, ACTIVE_CRB, CRB_VALIDATION_CHANNELS),
+        SceneSet("active_crb/hard-validation-v1", "validation", 0, 256, HARD, CRB_VALIDATION_CHANNELS),
     )
 }
-"""`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve."""
+"""`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve; the
+`hard` sets have the channels of the default ones, with higher SINR thresholds."""
 
 
 def get(name: str) -> SceneSet:

@@ -114,7 +114,7 @@ def source_digest(paper: str) -> str:
     roots = [Path(str(package.__file__)).parent for package in (ris_gym, baselines, agents)]
     names = ["*.py", "systems/*.py", f"systems/{paper}/**/*.py", "tools/*.py", f"{paper}/**/*.py"]
     files = [path for root in roots[:2] for name in names for path in root.glob(name)]
-    files += [roots[2] / "scenes.py", *(roots[2] / "figures" / paper).glob("*work.py")]
+    files += [roots[2] / "scenes.py", roots[2] / "figures" / "work.py", *(roots[2] / "figures" / paper).glob("*work.py")]
     digest = hashlib.sha256(np.__version__.encode())
     for path in sorted(path for path in set(files) if path.is_file()):
         digest.update(path.name.encode())

@@ -59,7 +59,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Figure]:
         return Result(rows=[{"unit": key, "mean": float(arrays["draw"].mean())} for key, arrays in results.items()])
 
     def draw(config: Mapping[str, Any], result: Result) -> Any:
-        from agents.figures.beampattern.drawing import canvas
+        from agents.figures.drawing import canvas
 
         return canvas(2, 2)
 

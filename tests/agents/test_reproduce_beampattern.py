@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ris_gym
+from agents.figures import points
 from agents.figures.beampattern import curves, fig2, fig3, fig4, fig4_answers, remarks, remarks_work, work
 from agents.reproduce import configuration, reproduce
 from agents.scenes import frozen_scenes
@@ -117,10 +118,10 @@ def test_curves_of_different_scenes_are_refused() -> None:
         "five-6_0_a_0": {"scenes": np.array("x"), "feasible": np.ones(2)},
         "five-6_0_b_0": {"scenes": np.array("x"), "feasible": np.ones(2)},
     }
-    assert curves.scene_facts(one, {"five-6": 2})["five-6"]["count"] == 2
+    assert points.scene_facts(one, {"five-6": 2})["five-6"]["count"] == 2
     one["five-6_9_b_0"] = {"scenes": np.array("y"), "feasible": np.ones(2)}
     with pytest.raises(RuntimeError, match="five-6 met different scenes"):
-        curves.scene_facts(one, {"five-6": 2})
+        points.scene_facts(one, {"five-6": 2})
 
 
 def test_history_helpers() -> None:

@@ -1,19 +1,20 @@
-"""Curves and panels that the `beampattern` figures share: names, units, collection of chunks, colours."""
+"""Curves and panels that the `beampattern` figures share: names, units, collection, colours."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 import ris_gym
+from agents.figures import points
 from agents.figures.base import Unit
-from agents.stats import Estimate, estimate, paired_difference
+from agents.figures.points import Results, chunks, masked
+from agents.stats import Estimate, paired_difference
 
-__all__ = ["AO", "BOUND", "CURVES", "STARTS", "Curve", "Panel", "curve_units", "gather", "scene_facts"]
+__all__ = ["AO", "BOUND", "CURVES", "STARTS", "Curve", "Panel", "curve_units", "gain", "gather"]
 
 WORK = "agents.figures.beampattern.work"
 STARTS = ("separate", "random")
@@ -83,11 +84,6 @@ class Panel:
         return ris_gym.systems.make("beampattern", preset=self.preset, **own)
 
 
-def chunks(count: int, size: int) -> Iterable[tuple[int, int]]:
-    """Cut range(count) into parts of `size`."""
-    return ((first, min(first + size, count)) for first in range(0, count, size))
-
-
 def curve_units(
     config: Mapping[str, Any],
     panel: Panel,
@@ -119,60 +115,11 @@ def curve_units(
     ]
 
 
-def gather(
-    results: Mapping[str, Mapping[str, np.ndarray]], panel: Panel, threshold_db: float, name: str
-) -> dict[str, np.ndarray]:
+def gather(results: Results, panel: Panel, threshold_db: float, name: str) -> dict[str, np.ndarray]:
     """The arrays of one curve (with its suffix) over all chunks. Histories are padded with their last value."""
-    prefix = f"{panel.name}_{threshold_db:g}_{name}_"
-    parts = {int(key.removeprefix(prefix)): value for key, value in results.items() if key.startswith(prefix)}
-    ordered = [parts[first] for first in sorted(parts)]
-    out = {key: np.concatenate([part[key] for part in ordered]) for key in ordered[0] if key not in ("scenes", "history")}
-    if "history" in ordered[0]:
-        longest = max(len(part["history"]) for part in ordered)
-        padded = [np.pad(part["history"], ((0, longest - len(part["history"])), (0, 0)), mode="edge") for part in ordered]
-        out["history"] = np.concatenate(padded, axis=1)
-    return out
-
-
-def scene_facts(results: Mapping[str, Mapping[str, np.ndarray]], groups: Mapping[str, int]) -> dict[str, Any]:
-    """Number and hash of the scenes of each group of units, whose keys begin with `<group>_` and end with `_<first scene>`.
-
-    Args:
-        groups: name -> number of scenes.
-
-    Raises:
-        RuntimeError: two units of a group met different scenes.
-    """
-    facts = {}
-    for group, count in groups.items():
-        found: dict[tuple[int, int], set[str]] = {}
-        for key, value in results.items():
-            if key.startswith(f"{group}_"):
-                chunk = (int(key.rpartition("_")[2]), len(value["feasible"]))
-                found.setdefault(chunk, set()).add(str(value["scenes"]))
-        if any(len(hashes) != 1 for hashes in found.values()):
-            raise RuntimeError(f"the curves of {group} met different scenes")
-        text = "".join(found[chunk].pop() for chunk in sorted(found))
-        facts[group] = {"count": count, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    return facts
-
-
-def masked(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values where the mask holds, nan elsewhere."""
-    return np.where(mask, values, np.nan)
+    return points.gather(results, f"{panel.name}_{threshold_db:g}_{name}_")
 
 
 def gain(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> Estimate:
     """Paired difference of the objectives, dB, over the scenes that both serve."""
     return paired_difference(masked(first["objective"], first["feasible"]), masked(second["objective"], second["feasible"]))
-
-
-def point(values: np.ndarray, digits: int = 4) -> dict[str, Any]:
-    """Columns `mean`, `low`, `high`, `count` of a row; values that are nan are left out."""
-    return columns(estimate(values), digits)
-
-
-def columns(found: Estimate, digits: int = 4) -> dict[str, Any]:
-    """Columns `mean`, `low`, `high`, `count` of a row."""
-    numbers = {"mean": found.value, "low": found.low, "high": found.high}
-    return {**{key: round(float(value), digits) for key, value in numbers.items()}, "count": found.count}

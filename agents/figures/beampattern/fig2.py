@@ -9,7 +9,8 @@ import numpy as np
 
 from agents.figures import answers
 from agents.figures.base import Figure, Result, Unit
-from agents.figures.beampattern.curves import AO, BOUND, STARTS, Panel, curve_units, gain, gather, masked, point, scene_facts
+from agents.figures.beampattern.curves import AO, BOUND, STARTS, Panel, curve_units, gain, gather
+from agents.figures.points import masked, point, scene_facts
 from agents.stats import estimate
 
 FEW = 5
@@ -226,7 +227,7 @@ def _questions(cases: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
 def draw(config: Mapping[str, Any], result: Result) -> Any:
     """One column per panel: gain over the rounds, and the histogram of rounds until the stop."""
     from agents.figures.beampattern.curves import CURVES
-    from agents.figures.beampattern.drawing import canvas
+    from agents.figures.drawing import canvas
 
     panels = list(result.drawing)
     figure = canvas(4.6 * len(panels), 6.6)

@@ -9,7 +9,8 @@ import numpy as np
 
 from agents.figures import answers
 from agents.figures.base import Figure, Result, Unit
-from agents.figures.beampattern.curves import AO, CURVES, INFORMATION, STARTS, Panel, curve_units, gain, gather, scene_facts
+from agents.figures.beampattern.curves import AO, CURVES, INFORMATION, STARTS, Panel, curve_units, gain, gather
+from agents.figures.points import scene_facts
 from agents.stats import estimate
 
 NAMES = (*AO.values(), *INFORMATION.values(), "separate", "joint", "random")
@@ -123,7 +124,7 @@ def _questions(cases: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
 
 def draw(config: Mapping[str, Any], result: Result) -> Any:
     """Rows: panels. Left: the first scene; right: the mean."""
-    from agents.figures.beampattern.drawing import canvas
+    from agents.figures.drawing import canvas
 
     figure = canvas(13.0, 0.8 + 3.7 * len(result.drawing))
     grid = figure.subplots(len(result.drawing), 2, squeeze=False, sharex=True)

@@ -8,21 +8,9 @@ from typing import Any
 import numpy as np
 
 from agents.figures.base import Figure, Result, Unit
-from agents.figures.beampattern.curves import (
-    AO,
-    BOUND,
-    CURVES,
-    INFORMATION,
-    Panel,
-    columns,
-    curve_units,
-    gain,
-    gather,
-    masked,
-    point,
-    scene_facts,
-)  # fmt: skip
+from agents.figures.beampattern.curves import AO, BOUND, CURVES, INFORMATION, Panel, curve_units, gain, gather
 from agents.figures.beampattern.fig4_answers import questions
+from agents.figures.points import columns, masked, point, scene_facts
 
 NAMES = (*AO.values(), *INFORMATION.values(), "separate", "joint", "joint-plain", "random", BOUND)
 COMMON = (*AO.values(), *INFORMATION.values(), "joint")
@@ -100,7 +88,7 @@ def summarise(config: Mapping[str, Any], results: Mapping[str, Mapping[str, np.n
 
 def draw(config: Mapping[str, Any], result: Result) -> Any:
     """One column per panel: gains (random designs far below are named, not drawn) and shares of feasible scenes."""
-    from agents.figures.beampattern.drawing import canvas, limits
+    from agents.figures.drawing import canvas, limits
 
     figure = canvas(max(4.4 * len(result.drawing), 7.0), 7.2)
     grid = figure.subplots(2, len(result.drawing), squeeze=False, sharex="col", height_ratios=[2.3, 1])

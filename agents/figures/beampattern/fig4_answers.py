@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from agents.figures import answers
-from agents.figures.beampattern.curves import AO, BOUND, INFORMATION, STARTS, Panel, gain, masked
+from agents.figures.beampattern.curves import AO, BOUND, INFORMATION, STARTS, Panel, gain
+from agents.figures.points import masked
 from agents.stats import Estimate, estimate
 
 __all__ = ["questions"]

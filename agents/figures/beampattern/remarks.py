@@ -10,7 +10,8 @@ import numpy as np
 import ris_gym
 from agents.figures import answers
 from agents.figures.base import Figure, Result, Unit
-from agents.figures.beampattern.curves import AO, CURVES, chunks, columns, scene_facts
+from agents.figures.beampattern.curves import AO, CURVES
+from agents.figures.points import chunks, columns, scene_facts
 from agents.stats import Estimate, estimate
 
 WORK = "agents.figures.beampattern.remarks_work"
@@ -144,7 +145,7 @@ def _questions(cases: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
 
 def draw(config: Mapping[str, Any], result: Result) -> Any:
     """Left: share of scenes with a second beam; right: what the best single beam loses. One line per setting."""
-    from agents.figures.beampattern.drawing import canvas
+    from agents.figures.drawing import canvas
 
     names = list(dict.fromkeys(name for _, name, _, _ in result.drawing))
     figure = canvas(11.5, 1.6 + 0.32 * len(names))

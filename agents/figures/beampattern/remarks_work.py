@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import baselines
-from agents.figures.beampattern.work import chunk_of
+from agents.figures.work import chunk_of
 from agents.scenes import generator
 from baselines.beampattern.information import information_step
 from baselines.beampattern.joint import Joint

@@ -13,20 +13,11 @@ from typing import Any
 import numpy as np
 
 import baselines
-import ris_gym
-from agents.scenes import draw_scenes, generator, scene_hash
+from agents.figures.work import chunk_of
+from agents.scenes import generator
 from ris_gym import variables
 
 __all__ = ["bound", "solve"]
-
-
-def chunk_of(system: Mapping[str, Any], seed: int, first: int, stop: int) -> tuple[Any, Any, np.random.Generator, np.ndarray]:
-    """System, frozen test scenes first..stop-1, the policies' generator at scene `first`, and the hash of these scenes."""
-    model = ris_gym.systems.from_dict(system)
-    scene = draw_scenes(model, "test", stop, seed)[np.arange(first, stop)]
-    rng = generator("policy", seed)
-    rng.integers(0, 2**63, size=first)  # a policy draws one such number per scene
-    return model, scene, rng, np.array(scene_hash(scene))
 
 
 def solve(

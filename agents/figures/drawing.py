@@ -1,4 +1,4 @@
-"""What the drawings share."""
+"""What the drawings of all papers share."""
 
 from __future__ import annotations
 

@@ -444,7 +444,7 @@ def test_the_problems_are_dpp_and_built_once(monkeypatch):
 
 
 WHOLE = {
-    "small": ("ao", "transmit_only", "zero_forcing", "passive"),
+    "small": ("ao", "transmit_only", "zero_forcing"),
     "surface_limited": ("ao", "zero_forcing"),
     "sensing": ("ao", "transmit_only", "reflective_only", "passive"),
 }

@@ -87,9 +87,12 @@ def _powers(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -
         return values
     found = _named(*_zero_forcing(system, known, design, seen), users)
     made, wanted = rules.structured(system, np, known, design.coefficients, found), design.all_beams
-    made, wanted = (f / np.maximum(np.linalg.norm(f, axis=(1, 2), keepdims=True), 1e-30) for f in (made, wanted))
-    near = np.linalg.norm(made - wanted, axis=(1, 2)) < NEAR
+    near = np.linalg.norm(_unit(made) - _unit(wanted), axis=(1, 2)) < NEAR
     return {name: np.where(near[:, None], found[name], value) for name, value in values.items()}
+
+
+def _unit(f: np.ndarray) -> np.ndarray:
+    return np.asarray(f / np.maximum(np.linalg.norm(f, axis=(1, 2), keepdims=True), 1e-30))
 
 
 def _zero_forcing(
@@ -98,10 +101,16 @@ def _zero_forcing(
     """Powers (B, K + N) up to a factor and regulariser (B, 1) of beams `V^H [W, L] = [Z, (I - Z T c) Q^(1/2)]`, `c = C V`.
 
     There T is diagonal and `Z T = Q c^H (c Q c^H + mu I)^-1`, Q the target's powers. `Q^(-1/2)` and T are the least-squares
-    solution of `seen Q^(-1/2) + Z T c = I`, mu that of `mu Z T = Q c^H - Z T c Q c^H`. Meaningless numbers for other beams, but finite.
+    solution of `seen Q^(-1/2) + Z T c = I`. With singular values s and vectors v of `D = c Q^(1/2)`,
+    `v^H Q^(-1/2) seen v = mu / (s^2 + mu)`, read where that is farthest from 0 and 1. Finite for other beams, but meaningless.
     """
     assert known.reference is not None
     batch, n, users = len(seen), system.num_elements, system.num_users
+    if n == 1:  # only the ratio of two powers is seen: the largest regulariser with which the logits fit
+        served, sensed = np.linalg.norm(design.beams, axis=1), np.abs(seen[:, 0])
+        part = np.clip(np.exp(rules.LOGIT_GAIN) * sensed / np.maximum(served, 1e-300), 1e-12, 0.5)
+        level = np.clip(0.5 * np.log10(part / (1.0 - part)) + 1.0, -1.0, 1.0)
+        return np.concatenate([served**2, (sensed / part) ** 2], axis=1), level
     basis = known.reference["basis"].astype(np.complex128, copy=False)
     z = herm(np, basis) @ design.beams
     c = physics.effective_rows(np, known, design.coefficients) @ basis
@@ -114,14 +123,15 @@ def _zero_forcing(
     size = np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-300)
     wanted = np.concatenate([np.eye(n).ravel(), np.zeros(n * n)])
     solved = (np.linalg.pinv(both / size, rcond=1e-13) @ wanted) / size[:, 0]
-    q = 1.0 / np.maximum(solved[:, :n], 1e-30) ** 2
-    zt = z * solved[:, None, n:]
-    back = q[..., None] * herm(np, c)
-    mu = np.sum((zt.conj() * (back - zt @ (c @ back))).real, axis=(1, 2)) / np.maximum(np.sum(abs2(np, zt), axis=(1, 2)), 1e-300)
-    mean = np.maximum(np.einsum("bkn,bnk->b", c, back).real / users, 1e-300)
+    root = 1.0 / np.maximum(solved[:, :n], 1e-30)
+    _, strength, right = np.linalg.svd(c * root[:, None, :], full_matrices=False)
+    left = np.clip(np.einsum("bki,bij,bkj->bk", right, seen / root[..., None], right.conj()).real, 1e-12, 1.0 - 1e-12)
+    clear = np.argmax(left * (1.0 - left), axis=1)[:, None]
+    mu = np.take_along_axis(strength**2 * left / (1.0 - left), clear, axis=1)[:, 0]
+    mean = np.maximum(np.mean(strength**2, axis=1), 1e-300)
     level = np.clip(0.5 * np.log10(np.clip(mu / mean, 1e-10, 1e10)) + 1.0, -1.0, 1.0)
     level = np.where(level < -1.0 + 1e-9, -1.0, level)[:, None]
-    powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), q], axis=1)
+    powers = np.concatenate([np.sum(abs2(np, design.beams), axis=1), root**2], axis=1)
     return powers, level
 
 

@@ -218,19 +218,23 @@ class System(ABC):
         return pack(features)
 
     def observe_local(self, known: Any, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
-        """The local frame of the design `decode(raw)`, from the derivatives of every piece of the penalised score.
+        """The local frame of the design `decode(raw)`: `frame` of its pieces. Subclasses append alignments and Gram matrices."""
+        return self.frame(*self.pieces_jacobian(known, raw, control), penalty)
+
+    @staticmethod
+    def frame(score: np.ndarray, slack: np.ndarray, jacobian: np.ndarray, penalty: float) -> dict[str, np.ndarray]:
+        """Ascent directions from every piece of the penalised score (B, p), (B, q) and their derivatives (B, p + q, n).
 
         `direction` (B, n) = sqrt(n) d / ||d||, `log_norm` (B, 1) = log10(||d|| + 1e-6), d the derivative of score - penalty cost;
         `ascent` (B, E, n): the prox-linear steps for the lengths `ASCENT_STEPS` over `ASCENT_REACH`, shortened to unit rms where
         longer; `ascent_log_norm` (B, E): log10 of the steps' rms. Where several pieces tie (a max-min objective) d jumps between
-        them; the prox-linear step raises all of them together. Subclasses append alignments and Gram matrices.
+        them; the prox-linear step raises all of them together.
         """
-        score, slack, jacobian = self.pieces_jacobian(known, raw, control)
         penalty = float(penalty)
         weights = np.concatenate([_first_worst(score), np.where(slack < 0.0, penalty, 0.0)], axis=1).astype(jacobian.dtype)
         gradient = (weights[:, None] @ jacobian)[:, 0]
         norm = np.linalg.norm(gradient, axis=1, keepdims=True)
-        root = math.sqrt(raw.shape[1])
+        root = math.sqrt(jacobian.shape[2])
         steps = prox_linear(score, slack, jacobian, penalty, np.asarray(ASCENT_STEPS))
         lengths = np.linalg.norm(steps, axis=2, keepdims=True) / root
         return {

@@ -143,7 +143,7 @@ def needs_floor(known: ActiveCrbScene, f: Array, x: Array, inverse: tuple[Array,
     f, x = to_numpy(f), to_numpy(x)
     diagonal, regular = inverse_gram_diagonal(np, x) if inverse is None else inverse
     singular, basis = to_numpy(known.reference["singular"]), to_numpy(known.reference["basis"])
-    size = np.sqrt(np.sum(diagonal, axis=-1) * total(np, x)) * (singular[:, 0] / singular[:, -1])
+    size = np.sqrt(diagonal.sum(axis=-1) * total(np, x)) * (singular[:, 0] / singular[:, -1])
     doubtful = ~(regular & (size < 1.0 / FLOOR_RATIO) & (total(np, f) > 1e2 * ZERO_NORM**2))
     out = np.zeros(len(f), bool)
     if doubtful.any():

@@ -10,8 +10,8 @@ import numpy as np
 from ris_gym import channels
 from ris_gym.arrays import abs2
 from ris_gym.geometry import distance
-from ris_gym.linear import inverse_gram_diagonal
-from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbMetrics, ActiveCrbScene
+from ris_gym.systems.active_crb.beams import Realised
+from ris_gym.systems.active_crb.records import ActiveCrbMetrics, ActiveCrbScene
 
 if TYPE_CHECKING:
     from ris_gym.systems.active_crb.system import ActiveCrb
@@ -69,13 +69,13 @@ def design(system: ActiveCrb, metrics: ActiveCrbMetrics) -> dict[str, np.ndarray
     return out | {"budgets": np.stack(budgets, axis=1)}
 
 
-def local(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) -> dict[str, np.ndarray]:
+def local(system: ActiveCrb, known: ActiveCrbScene, made: Realised) -> dict[str, np.ndarray]:
     """Paths per element and user, shares per element of the sums of CRB and surface power, Gram matrix of the users' rows.
 
     `alignment` (B, 2, K, N): real and imaginary part of `conj(h_kn) v_n G_n c_k^H`, over its rms in the scene.
     `share` (B, 3 or 2, N): `log10(N share + 1e-3)`. `gram` (B, 2, pairs): products of the unit rows `c_k`, upper triangle.
     """
-    v, g = current.coefficients, known.bs_ris
+    v, g = made.design.coefficients, known.bs_ris
     own = known.ris_user.conj() * v[:, None, :]
     rows = own @ g
     aligned = own * (rows.conj() @ g.mT)
@@ -84,7 +84,7 @@ def local(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) ->
     unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), tiny)
     first, second = np.triu_indices(system.num_users, 1)
     gram = (unit @ np.conj(unit.mT))[:, first, second]
-    return {"alignment": split(aligned), "share": shares(system, known, current), "gram": split(gram)}
+    return {"alignment": split(aligned), "share": shares(system, known, made), "gram": split(gram)}
 
 
 def shortened(steps: np.ndarray) -> np.ndarray:
@@ -93,19 +93,16 @@ def shortened(steps: np.ndarray) -> np.ndarray:
     return np.asarray(steps * (LARGEST / np.maximum(largest, LARGEST)))
 
 
-def shares(system: ActiveCrb, known: ActiveCrbScene, current: ActiveCrbDesign) -> np.ndarray:
+def shares(system: ActiveCrb, known: ActiveCrbScene, made: Realised) -> np.ndarray:
     """`log10(N share + 1e-3)` of each element in the two sums of the CRB and in the surface power, (B, 3, N); passive: (B, 2, N)."""
-    v = current.coefficients
-    gain = abs2(np, v)
-    x = known.bs_ris @ current.all_beams
-    diagonal, _ = inverse_gram_diagonal(np, x)
-    assert known.reference is not None
-    terms = [diagonal / gain, known.reference["inverse_diagonal"] / gain]
-    if not system.passive:
+    gain = abs2(np, made.design.coefficients)
+    assert known.reference is not None and made.inverse is not None
+    terms = [made.inverse[0] / gain, known.reference["inverse_diagonal"] / gain]
+    if made.radiated is not None:
         noise = system.noise_surface_w
-        back = known.target_response @ (v[..., None] * x)
+        back = known.target_response @ (made.design.coefficients[..., None] * made.x)
         spread = (known.reference["response_power"] @ gain[..., None])[..., 0]
-        terms.append(gain * (np.sum(abs2(np, x) + abs2(np, back), axis=2) + noise * (2.0 + spread)))
+        terms.append(gain * (made.radiated.per_element + np.sum(abs2(np, back), axis=2) + noise * (2.0 + spread)))
     stacked = np.stack(terms, axis=1)
     part = stacked / np.maximum(stacked.sum(axis=2, keepdims=True), np.finfo(gain.dtype).tiny)
     return np.asarray(np.log10(system.num_elements * part + 1e-3))

@@ -327,9 +327,11 @@ class ActiveCrb(System):
 
     def observe_local(self, known: ActiveCrbScene, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
         """Derivative, per-element paths and shares, Gram matrix (section 12)."""
-        common = super().observe_local(known, raw, control, penalty)
+        check_raw(self, known, raw, control)
+        made = rules.realised(self, known, raw, control)
+        common = self.frame(*self._jacobian(known, raw, control, made), penalty)
         common |= {name: features.shortened(common[name]) for name in ("direction", "ascent")}
-        return common | features.local(self, known, self.decode(known, raw, control))
+        return common | features.local(self, known, made)
 
     def pieces(self, metrics: ActiveCrbMetrics) -> tuple[Array, Array]:  # type: ignore[override]
         """The score that each power budget alone would allow (B, 2) (passive: (B, 1)); margins / 10, at least -3, (B, K).
@@ -352,9 +354,15 @@ class ActiveCrb(System):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As the base class; for `full` and `structured` in closed form (numpy), except where the floor acts."""
         check_raw(self, known, raw, control)
+        return self._jacobian(known, raw, control, None)
+
+    def _jacobian(
+        self, known: ActiveCrbScene, raw: np.ndarray, control: str, made: rules.Realised | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`pieces_jacobian`, with `beams.realised` of `raw` where it is known."""
         if control == "surface":
             return super().pieces_jacobian(features.bare(known), raw, control)
-        return gradients.jacobian(self, known, raw, control, super().pieces_jacobian)
+        return gradients.jacobian(self, known, raw, control, super().pieces_jacobian, made)
 
     def landscape(self, known: ActiveCrbScene, control: str = "full") -> Landscape:
         """As the base class; for `control="full"` in closed form, over N beams in the row space of G."""

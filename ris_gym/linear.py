@@ -34,19 +34,23 @@ def inverse_gram_diagonal(xp: Any, x: Array) -> tuple[Array, Array]:
     if xp is np:
         if x.dtype in SINGLE:
             return _by_cholesky(x)
-        q = np.linalg.qr(np.conj(x.mT), mode="r")
+        q = _factor(np.conj(x.mT))
         regular = _regular(q)
         if not regular.all():
             q = np.where(regular[:, None, None], q, np.eye(q.shape[-1]))
         turn = np.einsum("bnn->bn", q)
         turn = turn.conj() / np.abs(turn)
         return lower_inverse_norms(np.conj((turn[..., None] * q).mT)), regular
-    regular_np = _regular(np.linalg.qr(np.conj(np.swapaxes(to_numpy(x), 1, 2)), mode="r"))
-    regular = xp.asarray(regular_np)
+    regular = xp.asarray(_regular(_factor(np.conj(np.swapaxes(to_numpy(x), 1, 2)))))
     eye = constant(xp, np.eye(x.shape[1], x.shape[2]), xp.real(x))
     safe = xp.where(regular[:, None, None], x, eye + 0j * x)
     q = xp.linalg.qr(herm(xp, safe), mode="reduced")[1]
     return xp.sum(abs2(xp, xp.linalg.inv(q)), axis=-1), regular
+
+
+def _factor(x: np.ndarray) -> np.ndarray:
+    """Triangular factor of the QR decomposition, (B, N, N)."""
+    return np.asarray(np.linalg.qr(x, mode="r"))
 
 
 def _regular(q: np.ndarray) -> np.ndarray:

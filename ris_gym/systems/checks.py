@@ -48,7 +48,10 @@ def reals(name: str, value: Any, size: int | None = None, low: float = -math.inf
 
 
 def scene_arrays(
-    arrays: Mapping[str, np.ndarray], needed: Mapping[str, tuple[int, ...]], optional: Mapping[str, tuple[int, ...]], whole: Set[str]
+    arrays: Mapping[str, np.ndarray],
+    needed: Mapping[str, tuple[int, ...]],
+    optional: Mapping[str, tuple[int, ...]],
+    whole: Set[str],
 ) -> dict[str, np.ndarray]:
     """Loaded arrays of a scene, checked and in double precision.
 

@@ -94,7 +94,7 @@ def shortened(steps: np.ndarray) -> np.ndarray:
 
 
 def shares(system: ActiveCrb, known: ActiveCrbScene, made: Realised) -> np.ndarray:
-    """`log10(N share + 1e-3)` of each element in the two sums of the CRB and in the surface power, (B, 3, N); passive: (B, 2, N)."""
+    """`log10(N share + 1e-3)` of each element in both sums of the CRB and in the surface power, (B, 3, N); passive: (B, 2, N)."""
     gain = abs2(np, made.design.coefficients)
     assert known.reference is not None and made.inverse is not None
     terms = [made.inverse[0] / gain, known.reference["inverse_diagonal"] / gain]

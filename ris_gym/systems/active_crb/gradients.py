@@ -30,8 +30,8 @@ def jacobian(
 ) -> Pieces:
     """Pieces (B, 2) (passive: (B, 1)), (B, K) of `decode(raw)` and their derivatives (B, P, n).
 
-    With `d = 2 Re<g, dF>` for the gradient g of a piece at the scaled beams `F = scale F_raw`, and e its derivative with respect to
-    the logarithm of the power: `d piece = scale 2 Re<g, dF_raw> + e d ln(power) + (direct part of v)`. Score:
+    With `d = 2 Re<g, dF>` for the gradient g of a piece at the scaled beams `F = scale F_raw`, and e its derivative with respect
+    to the logarithm of the power: `d piece = scale 2 Re<g, dF_raw> + e d ln(power) + (direct part of v)`. Score:
     `g = G^H B^-1 A^-2 B^-1 X / (S_1 ln 10)`, `B = X X^H`, S_1 and S_2 the two sums of the CRB. Where the floor acts, `general`
     (automatic differentiation) answers instead. `structured` beams lie in the row space of G: there F stands for `V^H F`.
 

@@ -76,7 +76,8 @@ class Frame:
             scale = np.sqrt(n / np.sum(np.abs(np.linalg.pinv(self.unit) @ f) ** 2, axis=(1, 2)))
             self.received = (scale[:, None] * np.abs(np.einsum("bkm,bmk->bk", rows, f[..., :users])))[..., None]
             hidden = np.linalg.qr(herm(np, rows @ self.unit), mode="complete")[0][..., users:]
-            level = np.sqrt(np.sum(np.abs(f[..., users:]) ** 2, axis=(1, 2)) / np.sum(np.abs(self.unit @ hidden) ** 2, axis=(1, 2)))
+            spent = np.sum(np.abs(f[..., users:]) ** 2, axis=(1, 2))
+            level = np.sqrt(spent / np.sum(np.abs(self.unit @ hidden) ** 2, axis=(1, 2)))
             e = np.concatenate([np.zeros((count, n, users)), hidden * (scale * level)[:, None, None]], axis=2)
         y = np.tile(np.eye(users, dtype=complex), (count, 1, 1))
         self.user = np.asarray(known.ris_user)[:, :users].conj() / self.received

@@ -165,7 +165,7 @@ def margins_of(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array, x: A
     other = xp.sum(power, axis=-1) - signal
     sinr = signal / (at_least(xp, other, 0.0) + user_noise(system, xp, scene, v))
     sinr_db = decibel(sinr, 1e-6)
-    if system.thresholds_db is None:
+    if system.sinr_threshold is None:
         return None, sinr_db
     threshold = constant(xp, system.sinr_threshold, sinr)
     margins = 10.0 * xp.log10(xp.clip(sinr / threshold, 10.0 ** (-MARGIN_LIMIT_DB / 10.0), 10.0 ** (MARGIN_LIMIT_DB / 10.0)))
@@ -175,7 +175,7 @@ def margins_of(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array, x: A
 def bayes_mse_db(system: ActiveCrb, scene: ActiveCrbScene, design: ActiveCrbDesign, prior_scale: float = 1.0) -> np.ndarray:
     """MSE of the linear estimator with prior variance `rho = prior_scale ||H||_F^2 / N^2` over `||H||_F^2`, dB, (B,). numpy.
 
-    `MSE = sum_ij 1 / (T f_i g'_j + 1 / rho)`, f the eigenvalues of `A G R G^H A`, `g' = g / (sigma_b^2 + sigma_r^2 g)` with g those
+    `MSE = sum_ij 1 / (T f_i g'_j + 1 / rho)`, f the eigenvalues of `A G R G^H A`, `g' = g / (sigma_b^2 + sigma_r^2 g)`, g those
     of `A G G^H A` (model page, section 4). Finite for every R, at most N^2 rho.
     """
     amplitude = np.abs(design.coefficients)[..., None]

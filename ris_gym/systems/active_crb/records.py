@@ -14,7 +14,7 @@ class ActiveCrbScene(Batch):
 
     `reference` (from the arrays of this record, so from the estimates in what is known): `lower_bound_db` (B,), bound 8.1;
     `left` U (B, N, N), `singular` (B, N), `basis` V (B, M, N) of `G = U diag(s) V^H`; `inverse_diagonal` (B, N), diagonal of
-    `(G G^H)^-1`; `rule` (B, N), eigenvalues of the covariance `R_s = V diag(rule) V^H` of 8.1 in W; `cap` (B,), largest amplitude;
+    `(G G^H)^-1`; `rule` (B, N), eigenvalues of the covariance `R_s = V diag(rule) V^H` of 8.1, W; `cap` (B,), largest amplitude;
     `response_power` (B, N, N), `|H_mn|^2`, and `response_db` (B,), `10 log10 ||H||_F^2`.
     """
 

@@ -40,7 +40,7 @@ class ActiveCrb(System):
         bs_position_m, ris_position_m, target_position_m: plane geometry, metres; both arrays along x, half-wavelength spacing.
         target_size_m: x by y of the rectangle of the scatterers; target_rcs_m2: radar cross section, m^2.
         user_area_m: (x_min, x_max, y_min, y_max), users uniform.
-        path_loss_1m_db, exponent_bs_ris, exponent_ris_user: path loss `PL_0 + 10 alpha log10 d`; to the target alpha = 2 each way.
+        path_loss_1m_db, exponent_bs_ris, exponent_ris_user: path loss `PL_0 + 10 alpha log10 d`; to the target alpha = 2 per way.
         rician_db: Rician factor of both links.
         power_dbm: P_0; surface_power_dbm: P_s; max_gain_db: a_max^2.
         noise_bs_dbm, noise_user_dbm, noise_surface_dbm: noise powers.

@@ -172,7 +172,7 @@ def margins_of(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array, x: A
     return margins, sinr_db
 
 
-def bayes_mse_db(system: ActiveCrb, scene: ActiveCrbScene, design: ActiveCrbDesign, prior_scale: float = 1.0) -> np.ndarray:
+def bayes_mse_db(system: ActiveCrb, scene: ActiveCrbScene, design: ActiveCrbDesign, prior_scale: Any = 1.0) -> np.ndarray:
     """MSE of the linear estimator with prior variance `rho = prior_scale ||H||_F^2 / N^2` over `||H||_F^2`, dB, (B,). numpy.
 
     `MSE = sum_ij 1 / (T f_i g'_j + 1 / rho)`, f the eigenvalues of `A G R G^H A`, `g' = g / (sigma_b^2 + sigma_r^2 g)`, g those

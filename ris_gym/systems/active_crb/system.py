@@ -249,10 +249,10 @@ class ActiveCrb(System):
         return physics.radiated_w(self, scene.to_numpy(), design.to_numpy(), psi)
 
     def self_check(self, seed: int = 0) -> dict[str, float]:
-        """The numerical self-check of sections 4 and 12; see `self_check.run`."""
+        """Deviations of the closed forms from explicit ones, by name: see `self_check.run`, and `self_check.TOLERANCES`."""
         from ris_gym.systems.active_crb.self_check import run
 
-        return run(seed)
+        return run(self, seed)
 
     # -- decisions ----------------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ TOLERANCES = {
 def run(system: ActiveCrb, seed: int = 0, trials: int = 1000) -> dict[str, float]:
     """Deviations of the closed forms of `system` from explicit ones, by name; each should stay below `TOLERANCES`.
 
-    - `fisher`: closed CRB against the inverse of a finite-difference real Fisher matrix (M = 4, N = 3, T = 6, the other parameters
+    - `fisher`: closed CRB against the inverse of a finite-difference real Fisher matrix (M = 4, N = 3, T = 6, other parameters
       of `system`), relative;
     - `blue_noise_free`, `blue_ratio`: error of the best linear unbiased estimator without noise, and |ratio - 1| of its mean
       squared error over `trials` to the CRB;

@@ -70,14 +70,15 @@ def _by_cholesky(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not alive.all():
         gram[~alive] = np.eye(x.shape[1])
         trace = np.where(alive, trace, 1.0)
-    gram /= trace[:, None, None]
-    diagonal += RIDGE
-    norms = lower_inverse_norms(np.linalg.cholesky(gram), x.real.dtype)
+    diagonal += RIDGE * trace[:, None]
+    norms = lower_inverse_norms(np.linalg.cholesky(gram), x.real.dtype, 1.0 / np.sqrt(trace))
     return np.minimum(norms / trace[:, None], LARGE).astype(x.real.dtype), alive
 
 
-def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.ndarray:
-    """Squared column norms of the inverses of Cholesky factors (B, N, N) (real positive diagonal), (B, N).
+def lower_inverse_norms(
+    lower: np.ndarray, real: np.dtype | None = None, scale: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """Squared column norms of the inverses of `scale` (B,) times Cholesky factors (B, N, N) (real positive diagonal), (B, N).
 
     Forward substitution in the real dtype `real`, with the batch last, so that every operation is long and contiguous; both
     halves of the diagonal at once, what lies below them by products: `[[A, 0], [C, D]]^-1 = [[A^-1, 0], [-D^-1 C A^-1, D^-1]]`.
@@ -85,7 +86,7 @@ def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.n
     n = lower.shape[-1]
     real = lower.real.dtype if real is None else np.dtype(real)
     if n < 4 or n % 2:
-        re, im = _substitute(*_planes(lower, real))
+        re, im = _substitute(*_planes(lower, real, scale))
         re *= re
         im *= im
         re += im
@@ -93,11 +94,12 @@ def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.n
     half = n // 2
     count = len(lower)
     blocks = np.concatenate([lower[:, :half, :half], lower[:, half:, half:]])
-    re, im = _substitute(*_planes(blocks, real))
+    re, im = _substitute(*_planes(blocks, real, np.concatenate([scale, scale]) if np.ndim(scale) else scale))
     inverse = np.empty((2 * count, half, half), np.result_type(real, np.complex64))
     inverse.real, inverse.imag = re.transpose(2, 0, 1), im.transpose(2, 0, 1)
     first, second = inverse[:count], inverse[count:]
-    below = second @ (lower[:, half:, :half].astype(inverse.dtype) @ first)
+    corner = (lower[:, half:, :half] * np.reshape(scale, (-1, 1, 1))).astype(inverse.dtype)
+    below = second @ (corner @ first)
     out = np.empty((count, n), real)
     re *= re
     im *= im
@@ -108,10 +110,13 @@ def lower_inverse_norms(lower: np.ndarray, real: np.dtype | None = None) -> np.n
     return out
 
 
-def _planes(lower: np.ndarray, real: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Real and imaginary parts of (B, n, n) with the batch last."""
+def _planes(lower: np.ndarray, real: np.dtype, scale: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary parts of `scale` times (B, n, n), with the batch last."""
     turned = lower.transpose(1, 2, 0)
-    return turned.real.astype(real, order="C"), turned.imag.astype(real, order="C")
+    re, im = np.empty(turned.shape, real), np.empty(turned.shape, real)
+    np.multiply(turned.real, scale, out=re, casting="same_kind")
+    np.multiply(turned.imag, scale, out=im, casting="same_kind")
+    return re, im
 
 
 def _substitute(re: np.ndarray, im: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

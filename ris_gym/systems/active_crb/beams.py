@@ -117,12 +117,12 @@ def realise(system: ActiveCrb, xp: Any, known: ActiveCrbScene, v: Array, f: Arra
     x = known.bs_ris @ f
     inverse = inverse_gram_diagonal(np, x) if xp is np else None
     floored = np.zeros(len(f), bool)
-    if floor and (floored := needs_floor(known, f, x, inverse)).any():
+    spent = total(xp, f)
+    if floor and (floored := needs_floor(known, f, x, inverse, spent)).any():
         f = xp.where(xp.asarray(floored)[:, None, None], lift(system, xp, known, f), f)
-        x = known.bs_ris @ f
+        x, spent = known.bs_ris @ f, total(xp, f)
         inverse = inverse_gram_diagonal(np, x) if xp is np else None
     radiated = physics.passes(system, xp, known, v, x)
-    spent = total(xp, f)
     factor = fill(system, xp, spent, radiated)
     root = xp.sqrt(factor)
     f, x = scaled(xp, f, root), scaled(xp, x, root)
@@ -134,17 +134,20 @@ def realise(system: ActiveCrb, xp: Any, known: ActiveCrbScene, v: Array, f: Arra
     return Realised(design, x, spent, None if radiated is None else radiated.scaled(factor), inverse, root, floored)
 
 
-def needs_floor(known: ActiveCrbScene, f: Array, x: Array, inverse: tuple[Array, Array] | None) -> np.ndarray:
+def needs_floor(
+    known: ActiveCrbScene, f: Array, x: Array, inverse: tuple[Array, Array] | None = None, spent: Array | None = None
+) -> np.ndarray:
     """Whether `sigma_min / sigma_max` of `V^H F` is below 1e-5, (B,).
 
     `cond(V^H F) <= cond(G) cond(X)` and `cond(X) <= ||X|| ||X^+||` (Frobenius) settle nearly every scene without its spectrum.
     """
     assert known.reference is not None
     f, x = to_numpy(f), to_numpy(x)
+    spent = total(np, f) if spent is None else to_numpy(spent)
     diagonal, regular = inverse_gram_diagonal(np, x) if inverse is None else inverse
     singular, basis = to_numpy(known.reference["singular"]), to_numpy(known.reference["basis"])
     size = np.sqrt(diagonal.sum(axis=-1) * total(np, x)) * (singular[:, 0] / singular[:, -1])
-    doubtful = ~(regular & (size < 1.0 / FLOOR_RATIO) & (total(np, f) > 1e2 * ZERO_NORM**2))
+    doubtful = ~(regular & (size < 1.0 / FLOOR_RATIO) & (spent > 1e2 * ZERO_NORM**2))
     out = np.zeros(len(f), bool)
     if doubtful.any():
         seen = np.conj(basis[doubtful].mT).astype(np.complex128) @ f[doubtful]
@@ -261,6 +264,11 @@ def softmax(xp: Any, logits: Array) -> Array:
 def realised(system: ActiveCrb, known: ActiveCrbScene, raw: Array, control: str) -> Realised:
     """`realise` of a raw action."""
     xp = namespace(raw, known.bs_ris)
+    if control == "full" and xp is np:
+        size = 2 * system.num_antennas * (system.num_users + system.num_elements)
+        values = var.split(system.variables("surface"), raw[:, size:])
+        v, f = coefficients(system, xp, known, values), raw_beams(system, raw[:, :size])
+        return realise(system, xp, known, v, f, floor=True)
     values = var.split(system.variables(control), raw)
     v = coefficients(system, xp, known, values)
     if control == "full":
@@ -270,3 +278,16 @@ def realised(system: ActiveCrb, known: ActiveCrbScene, raw: Array, control: str)
     else:
         f = rule(system, xp, known, v)
     return realise(system, xp, known, v, f, floor=control != "surface")
+
+
+def raw_beams(system: ActiveCrb, raw: np.ndarray) -> np.ndarray:
+    """F of the raw numbers of `beams` and `sensing_beams`, written in one pass."""
+    m, k, n = system.num_antennas, system.num_users, system.num_elements
+    f = np.empty((len(raw), m, k + n), np.result_type(raw.dtype, np.complex64))
+    first = 0
+    for columns in (slice(0, k), slice(k, k + n)):
+        size = m * (columns.stop - columns.start)
+        for part in (f.real, f.imag):
+            part[..., columns] = raw[:, first : first + size].reshape(len(raw), m, -1)
+            first += size
+    return f

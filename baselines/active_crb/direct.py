@@ -26,6 +26,9 @@ FALLS = 1e-4
 """Derivative of log CRB by a log amplitude from which on the amplitudes leave the cap."""
 START = 0.1
 """First z of a = a_0 exp(-z^2): at z = 0 there is no derivative."""
+DEEPEST = 6.9
+"""Largest z^2: amplitudes fall by 60 dB at most."""
+WINDOW, STALL = 12, 1e-3
 DECIBEL = np.log(10.0) / 10.0
 
 
@@ -40,12 +43,14 @@ class Descent:
         self.top = np.abs(step.v)
         self.shift = np.where(step.feasible, step.value, 0.0) * DECIBEL
         self.history = [step.value]
+        self.count, self.mark = np.zeros(len(step), int), step.value.copy()
+        self.done = np.zeros(len(step), bool)
 
     def __call__(self, x: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
         n = self.top.shape[1]
         a = self.top[rows]
         if self.levels:
-            a = a * np.exp(-(x[:, n:] ** 2))
+            a = a * np.exp(-np.minimum(x[:, n:] ** 2, DEEPEST))
         channels = self.channels[rows]
         step = self.policy.step(channels, a * np.exp(1j * x[:, :n]))
         phase, level = log_value_gradient(channels, step)
@@ -54,8 +59,16 @@ class Descent:
         if better.any():
             self.best = put(self.best, rows[better], step[better])
         self.history.append(self.best.value)
+        self._watch(rows)
         value = np.where(step.feasible, np.where(step.feasible, step.value, 0.0) * DECIBEL - self.shift[rows], WALL)
-        return value, np.where(step.feasible[:, None], gradient, 0.0)
+        return value, np.where((step.feasible & ~self.done[rows])[:, None], gradient, 0.0)
+
+    def _watch(self, rows: NDArray[np.int64]) -> None:
+        """Mark scenes that fell by less than `STALL` dB in their last `WINDOW` evaluations: no gradient, so they stop."""
+        self.count[rows] += 1
+        look = rows[self.count[rows] % WINDOW == 0]
+        self.done[look] |= self.mark[look] - self.best.value[look] < STALL
+        self.mark[look] = self.best.value[look]
 
 
 @dataclass(kw_only=True)

@@ -26,8 +26,8 @@ SHRINK, CENTRED = 0.01, 100.0
 """t falls by this factor after a step of decrement below CENTRED t."""
 BACK = 0.95
 """Longest step, as a share of the way to the boundary."""
-WORST = 1e4
-"""A value of more than this times N (nominal: N) counts as infeasible."""
+WORST = 1e3
+"""A certified value of more than this times N (nominal: N) counts as infeasible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +179,9 @@ def search(problem: Problem, state: State, g: Array, step: Array) -> tuple[State
     price_step = step[:, :budgets]
     values, vectors = eigh((step[:, budgets:] @ basis.reshape(users * users, -1)).reshape(-1, users, users))
     lowest = np.minimum(values[:, 0], price_step.min(-1))
-    length = np.minimum(1.0, BACK / np.maximum(-lowest, 1e-300))
     decrement = (g * step).sum(-1)
     t = state.t
+    length = np.minimum(1.0, BACK / np.maximum(-lowest, 1e-300))
 
     def value(p: Problem, s: State, barrier: Array) -> Array:
         return 2.0 * s.level - p.slope(s.price, s.phi) + s.t * (np.log(s.w).sum(-1) + barrier)
@@ -222,7 +222,7 @@ def search(problem: Problem, state: State, g: Array, step: Array) -> tuple[State
     return out, moved
 
 
-def maximise(problem: Problem, tolerance: float = 1e-7, steps: int = 80) -> tuple[State, NDArray[np.bool_], NDArray[np.bool_]]:
+def maximise(problem: Problem, tolerance: float = 1e-7, steps: int = 160) -> tuple[State, NDArray[np.bool_], NDArray[np.bool_]]:
     """Dual points, whether the path was followed to its end (B,), whether infeasibility shows (B,).
 
     Args:
@@ -244,7 +244,7 @@ def maximise(problem: Problem, tolerance: float = 1e-7, steps: int = 80) -> tupl
         state, moved = search(part, state, g, step)
         level = state.level
         last = tolerance * level / dimension
-        no_end = (part.slope(state.price, state.phi) <= 0) | ~(level < WORST * elements)
+        no_end = ~(level**2 < WORST * elements * part.slope(state.price, state.phi))
         end = (state.t <= 1.001 * last) & (decrement <= 0.1 * tolerance * level)
         stuck = np.where(moved, 0, stuck + 1)
         over = no_end | end | (stuck > 2)

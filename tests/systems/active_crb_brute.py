@@ -69,7 +69,7 @@ def normals(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2.0)
 
 
-# -- the echo and its bound -------------------------------------------------------------------------------------------------------
+# -- the echo and its bound ---------------------------------------------------------------------------------------------------
 
 
 def snapshots(c: Case, rng: np.random.Generator) -> np.ndarray:
@@ -162,7 +162,7 @@ def bayes_mse(c: Case, variance: float) -> float:
     return float(np.trace(np.linalg.inv(j + np.eye(len(j)) / variance)).real)
 
 
-# -- users ------------------------------------------------------------------------------------------------------------------------
+# -- users --------------------------------------------------------------------------------------------------------------------
 
 
 def sinr(c: Case) -> np.ndarray:
@@ -185,7 +185,7 @@ def user_noise(c: Case) -> np.ndarray:
     return c.noise_surface * np.sum(np.abs(c.h) ** 2 * np.abs(c.v) ** 2, axis=1) + c.noise_user
 
 
-# -- powers -----------------------------------------------------------------------------------------------------------------------
+# -- powers -------------------------------------------------------------------------------------------------------------------
 
 
 def surface_power(c: Case) -> tuple[float, float]:
@@ -223,7 +223,7 @@ def cap(target: np.ndarray, noise_surface: float, budget: float, max_amplitude: 
     return float(np.sqrt(low))
 
 
-# -- the bound of section 8.1 and the beams of section 12 -------------------------------------------------------------------------
+# -- the bound of section 8.1 and the beams of section 12 ---------------------------------------------------------------------
 
 
 def transmit_factor(e: np.ndarray, power: float, surface: float | None) -> tuple[float, np.ndarray]:
@@ -231,24 +231,22 @@ def transmit_factor(e: np.ndarray, power: float, surface: float | None) -> tuple
 
     At the optimum `f_n = (lambda e_n + nu)^-1/2`; along lambda = cos^2, nu = sin^2 of an angle everything else is a scale.
     """
-    from scipy.optimize import minimize_scalar
-
     unit = e / e.mean()
 
-    def made(share: float) -> np.ndarray:
+    def made(share: np.ndarray) -> np.ndarray:
         f = ((1.0 - share) * unit + share) ** -0.5
-        loads = [float(np.sum(e * f)) / power] + ([] if surface is None else [float(f.sum()) / surface])
-        return f / max(loads)
+        loads = [np.sum(e * f, axis=-1) / power] + ([] if surface is None else [f.sum(axis=-1) / surface])
+        return f / np.max(loads, axis=0)[..., None]
 
     if surface is None:
-        return float(np.sum(1.0 / made(0.0))), made(0.0)
-    shares = np.linspace(0.0, 1.0, 401)
-    values = np.array([np.sum(1.0 / made(s)) for s in shares])
-    best = int(np.argmin(values))
-    low, high = shares[max(best - 1, 0)], shares[min(best + 1, 400)]
-    found = minimize_scalar(lambda s: np.sum(1.0 / made(s)), bounds=(low, high), method="bounded", options={"xatol": 1e-14})
-    share = min((found.x, shares[best]), key=lambda s: float(np.sum(1.0 / made(s))))
-    return float(np.sum(1.0 / made(share))), made(share)
+        return float(np.sum(1.0 / made(np.zeros(1)))), made(np.zeros(1))
+    low, high, best = 0.0, 1.0, 0.0
+    for _ in range(12):  # the value is unimodal: ever finer grids about the best point
+        shares = np.linspace(low, high, 41)
+        best = float(shares[np.argmin(np.sum(1.0 / made(shares[:, None]), axis=-1))])
+        width = (high - low) / 20.0
+        low, high = max(best - width, 0.0), min(best + width, 1.0)
+    return float(np.sum(1.0 / made(np.array([best])))), made(np.array([best]))
 
 
 def lower_bound(c: Case, power: float, surface: float | None, max_amplitude: float) -> tuple[float, np.ndarray]:

@@ -34,7 +34,7 @@ def steering(n: int, sine: float) -> np.ndarray:
     return np.exp(1j * np.pi * np.arange(n) * sine)
 
 
-# -- sampled scenes ---------------------------------------------------------------------------------------------------------------
+# -- sampled scenes -----------------------------------------------------------------------------------------------------------
 
 
 def test_channels_of_the_sampler() -> None:
@@ -90,7 +90,8 @@ def test_target_response_of_the_sampler() -> None:
 def test_shapes_and_conditions_at_the_defaults() -> None:
     system = make()
     scene = system.sample(np.random.default_rng(0), 200)
-    assert scene.bs_ris.shape == (200, 8, 16) and scene.ris_user.shape == (200, 3, 8) and scene.target_response.shape == (200, 8, 8)
+    assert scene.bs_ris.shape == (200, 8, 16) and scene.ris_user.shape == (200, 3, 8)
+    assert scene.target_response.shape == (200, 8, 8)
     assert scene.user_position.shape == (200, 3, 2) and scene.scatterer_position.shape == (200, 12, 2)
     assert np.linalg.cond(scene.bs_ris).max() < 1e6
     assert set(scene.reference) >= {"lower_bound_db", "basis", "singular", "left", "inverse_diagonal", "rule", "cap"}
@@ -107,7 +108,7 @@ def test_the_sampler_draws_again(monkeypatch: pytest.MonkeyPatch) -> None:
         make(**SMALL, rician_db=250.0).sample(np.random.default_rng(0), 2)
 
 
-# -- fading -----------------------------------------------------------------------------------------------------------------------
+# -- fading -------------------------------------------------------------------------------------------------------------------
 
 
 def test_fading() -> None:
@@ -142,7 +143,8 @@ def test_estimates_are_renewed_in_fading() -> None:
     design = system.decode(system.known(scene), np.zeros((20, var.length(system.variables()))))
     after = system.step(scene, design, np.random.default_rng(1), correlation=0.9, csi_error=0.1)[1]
     for name in CHANNELS:
-        old, new, truth = (getattr(s, key) for s, key in ((scene, f"{name}_estimate"), (after, f"{name}_estimate"), (after, name)))
+        old, new = (getattr(s, f"{name}_estimate") for s in (scene, after))
+        truth = getattr(after, name)
         assert not np.array_equal(old, new)
         error = np.linalg.norm(new - truth) / np.linalg.norm(truth)
         assert error == pytest.approx(0.2 if name == "target_response" else 0.1, rel=0.25)
@@ -167,7 +169,7 @@ def test_loaded_scenes_fade_as_all_scattered() -> None:
     assert np.array_equal(moved.target_response, scene.target_response)
 
 
-# -- knowledge --------------------------------------------------------------------------------------------------------------------
+# -- knowledge ----------------------------------------------------------------------------------------------------------------
 
 
 def test_estimates_of_the_channels() -> None:
@@ -239,7 +241,7 @@ def test_estimates_of_given_scenes() -> None:
     assert again.bs_ris_estimate is None and again.ris_user_estimate is None
 
 
-# -- loaded scenes ----------------------------------------------------------------------------------------------------------------
+# -- loaded scenes ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fields", [{}, {"kind": "passive"}, {"sinr_threshold_db": None}])
@@ -323,14 +325,15 @@ def test_files(tmp_path: Path) -> None:
     assert np.allclose(other.reference["lower_bound_db"], fresh.reference["lower_bound_db"], atol=1e-10), "of the new power"
 
 
-# -- parameters -------------------------------------------------------------------------------------------------------------------
+# -- parameters ---------------------------------------------------------------------------------------------------------------
 
 
 def test_defaults_and_presets() -> None:
     values = {
         "num_antennas": 16, "num_elements": 8, "num_users": 3, "num_scatterers": 12, "kind": "active",
-        "bs_position_m": (0.0, 0.0), "ris_position_m": (30.0, 10.0), "target_position_m": (35.0, 4.0), "target_size_m": (4.5, 2.0),
-        "target_rcs_m2": 10.0, "user_area_m": (50.0, 70.0, -35.0, -10.0), "path_loss_1m_db": 30.0, "exponent_bs_ris": 2.2,
+        "bs_position_m": (0.0, 0.0), "ris_position_m": (30.0, 10.0), "target_position_m": (35.0, 4.0),
+        "target_size_m": (4.5, 2.0), "target_rcs_m2": 10.0, "user_area_m": (50.0, 70.0, -35.0, -10.0),
+        "path_loss_1m_db": 30.0, "exponent_bs_ris": 2.2,
         "exponent_ris_user": 2.8, "rician_db": 5.0, "power_dbm": 30.0, "surface_power_dbm": 5.0, "max_gain_db": 30.0,
         "noise_bs_dbm": -90.0, "noise_user_dbm": -90.0, "noise_surface_dbm": -90.0, "num_snapshots": 256,
         "sinr_threshold_db": 12.0, "target_response_error": 0.0,

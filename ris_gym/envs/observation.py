@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ris_gym import variables as var
 from ris_gym.arrays import Batch
 from ris_gym.envs.config import EnvConfig, episode_of
 from ris_gym.systems.base import Metrics, System, pack
@@ -36,7 +35,7 @@ class Observer:
 
     def _probe(self) -> tuple[Batch, np.ndarray]:
         known = self.system.known(self.system.sample(np.random.default_rng(0), 1, dtype=self.config.dtype))
-        return known, np.zeros((1, var.length(self.system.variables(self.config.control))), raw_dtype(self.config))
+        return known, self.system.start(known, self.config.control).astype(raw_dtype(self.config))
 
     def _layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
         known, raw = self._probe()

@@ -8,6 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -67,8 +68,20 @@ class Metrics(Batch):
 
     def physical(self) -> dict[str, Array]:
         """Every array held beyond objective, score, cost, feasible and margins: the quantities worth logging."""
-        common = field_names(Metrics)
-        return {name: array for name, array in self.items() if name.split("/")[0] not in common}
+        out: dict[str, Array] = {}
+        for name in physical_names(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                out |= {f"{name}/{key}": entry for key, entry in value.items()}
+            elif value is not None:
+                out[name] = value
+        return out
+
+
+@cache
+def physical_names(metrics: type[Metrics]) -> tuple[str, ...]:
+    """Names of the fields that a subclass of `Metrics` adds."""
+    return tuple(name for name in field_names(metrics) if name not in field_names(Metrics))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from ris_gym import variables as var
 from ris_gym.arrays import abs2, herm
 from ris_gym.systems.active_crb import beams as rules
-from ris_gym.systems.active_crb import physics
+from ris_gym.systems.active_crb import features, physics
 from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbScene
 from ris_gym.systems.base import FEASIBLE_MARGIN
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ris_gym.systems.active_crb.system import ActiveCrb
 
 BLENDS = np.arange(17) / 16.0
+START_BATCH = 64
+"""Phase profiles of the start rule that are tried at once, over all scenes."""
 
 
 def canonical(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
@@ -154,11 +156,16 @@ def start(system: ActiveCrb, known: ActiveCrbScene, control: str) -> np.ndarray:
     profiles = np.exp(1j * np.pi * np.arange(n)[None, :] * (np.arange(2 * n)[:, None] / n - 1.0)).astype(known.bs_ris.dtype)
     assert known.reference is not None
     cap = known.reference["cap"]
-    value = np.full((2 * n, batch), -np.inf)
-    for i, profile in enumerate(profiles):
-        v = cap[:, None] * profile
-        f = rules.rule(system, np, known, v)
-        value[i] = system.penalised(rules.realise(system, np, known, v, f, floor=False).evaluate(system, known))
+    bare = features.bare(known)
+    at_once = max(1, START_BATCH // max(batch, 1))
+    values = []
+    for some in np.split(profiles, range(at_once, 2 * n, at_once)):
+        many = bare[np.tile(np.arange(batch), len(some))]
+        v = np.tile(cap, len(some))[:, None] * np.repeat(some, batch, axis=0)
+        f = rules.rule(system, np, many, v)
+        made = rules.realise(system, np, many, v, f, floor=False)
+        values.append(system.penalised(made.evaluate(system, many)).reshape(len(some), batch))
+    value = np.concatenate(values)
     v = cap[:, None] * profiles[np.argmax(value, axis=0)]
     made = rules.realise(system, np, known, v, rules.rule(system, np, known, v), floor=False)
     return encode(system, known, made.design, control)

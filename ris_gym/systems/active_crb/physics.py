@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ris_gym.arrays import Array, abs2, at_least, constant, energy, herm
+from ris_gym.arrays import Array, abs2, at_least, energy, herm
 from ris_gym.geometry import steering_vector
 from ris_gym.linear import inverse_gram_diagonal
 from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbMetrics, ActiveCrbScene
@@ -118,15 +118,15 @@ def evaluate(
         feasible = xp.all(margins >= FEASIBLE_MARGIN, axis=-1)
         soft = {"sinr": margins}
     surface: dict[str, Array | None] = dict.fromkeys(SURFACE)
+    use = [spent / system.power_w]
     if radiated is not None:
         first, second = radiated.first + radiated.first_noise, radiated.second + radiated.second_noise
-        surface = {
-            "surface_power_w": first + second,
-            "first_pass_w": first,
-            "second_pass_w": second,
-            "surface_slack_db": -decibel((first + second) / system.surface_power_w, 1e-6),
-            "surface_room_db": -decibel(radiated.signal / room_w(system, xp, radiated), 1e-6),
-        }
+        both = first + second
+        use += [both / system.surface_power_w, radiated.signal / room_w(system, xp, radiated)]
+        surface = {"surface_power_w": both, "first_pass_w": first, "second_pass_w": second}
+    slack = -decibel(xp.stack(use), 1e-6)
+    if radiated is not None:
+        surface |= {"surface_slack_db": slack[1], "surface_room_db": slack[2]}
     return ActiveCrbMetrics(
         objective=objective,
         score=at_least(xp, -gap / 10.0, SCORE_FLOOR),
@@ -139,7 +139,7 @@ def evaluate(
         rate=xp.log1p(10.0 ** (sinr_db / 10.0)) / math.log(2.0),
         min_sinr_margin_db=None if margins is None else xp.min(margins, axis=-1),
         power_w=spent,
-        power_slack_db=-decibel(spent / system.power_w, 1e-6),
+        power_slack_db=slack[0],
         **surface,
     )
 
@@ -165,10 +165,10 @@ def margins_of(system: ActiveCrb, xp: Any, scene: ActiveCrbScene, v: Array, x: A
     other = xp.sum(power, axis=-1) - signal
     sinr = signal / (at_least(xp, other, 0.0) + user_noise(system, xp, scene, v))
     sinr_db = decibel(sinr, 1e-6)
-    if system.sinr_threshold is None:
+    if system.threshold_constants is None:
         return None, sinr_db
-    threshold = constant(xp, system.sinr_threshold, sinr)
-    margins = 10.0 * xp.log10(xp.clip(sinr / threshold, 10.0 ** (-MARGIN_LIMIT_DB / 10.0), 10.0 ** (MARGIN_LIMIT_DB / 10.0)))
+    needed = sinr / system.threshold_constants(xp, sinr)
+    margins = 10.0 * xp.log10(xp.clip(needed, 10.0 ** (-MARGIN_LIMIT_DB / 10.0), 10.0 ** (MARGIN_LIMIT_DB / 10.0)))
     return margins, sinr_db
 
 

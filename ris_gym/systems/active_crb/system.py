@@ -11,7 +11,7 @@ import numpy as np
 
 from ris_gym import channels
 from ris_gym import variables as var
-from ris_gym.arrays import Array, namespace
+from ris_gym.arrays import Array, Constant, namespace
 from ris_gym.geometry import distance
 from ris_gym.systems import checks
 from ris_gym.systems.active_crb import beams as rules
@@ -185,6 +185,11 @@ class ActiveCrb(System):
     def sinr_threshold(self) -> np.ndarray | None:
         """Required SINR per user, linear, (K,); None: sensing only."""
         return None if self.thresholds_db is None else 10.0 ** (self.thresholds_db / 10.0)
+
+    @cached_property
+    def threshold_constants(self) -> Constant | None:
+        """`sinr_threshold` with its casts; None: sensing only."""
+        return None if self.sinr_threshold is None else Constant(self.sinr_threshold)
 
     @cached_property
     def amplitude_bs_ris(self) -> float:

@@ -79,7 +79,7 @@ class Metrics(Batch):
 
 
 @cache
-def physical_names(metrics: type[Metrics]) -> tuple[str, ...]:
+def physical_names(metrics: Any) -> tuple[str, ...]:
     """Names of the fields that a subclass of `Metrics` adds."""
     return tuple(name for name in field_names(metrics) if name not in field_names(Metrics))
 

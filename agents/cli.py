@@ -22,6 +22,9 @@ from typing import Any
 
 __all__ = ["main"]
 
+DEFAULT = "beampattern"
+"""The system of a command line that names none."""
+
 
 @dataclasses.dataclass(frozen=True)
 class List:
@@ -125,57 +128,67 @@ def _parse(argv: list[str], cls: Any, prog: str) -> Any:
 
 
 def _system(argv: list[str]) -> tuple[Any, list[str]]:
-    """The default system of a command line (`[SYSTEM]`, `--preset`, parameters in `--scenes`), and the other arguments."""
+    """The default system of a command line and the other arguments.
+
+    It is `[SYSTEM]` with the values of `--preset` over the parameters that `--scenes` holds or is declared with; without SYSTEM
+    it is the one that the scenes belong to.
+    """
     import ris_gym
     from agents import test_sets
 
-    rest, name, preset = list(argv), "beampattern", None
+    rest, given = list(argv), None
     if rest and rest[0] in ris_gym.systems.names():
-        name = rest.pop(0)
+        given = rest.pop(0)
     elif rest and not rest[0].startswith("-"):
         raise ValueError(f"SYSTEM must be one of {ris_gym.systems.names()}, got {rest[0]!r}")
-    for i, word in enumerate(rest):
-        if word == "--preset" or word.startswith("--preset="):
-            preset = word.partition("=")[2] if "=" in word else rest[i + 1] if i + 1 < len(rest) else ""
-            del rest[i : i + (1 if "=" in word else 2)]
-            break
-    system = ris_gym.systems.make(name, preset=preset)
+    preset = _flag(rest, "--preset", take=True)
     scenes = _flag(rest, "--scenes")
+    found = None if scenes is None else test_sets.find(scenes)
+    if found is not None:
+        declared = found.system()
+        if given not in (None, declared.name):
+            raise ValueError(f"scenes: {scenes!r} belongs to system {declared.name!r}, not to {given!r}")
+        return (declared if preset is None else ris_gym.systems.make(declared.name, preset=preset)), rest
     if scenes is not None:
-        found = test_sets.find(scenes)
-        if found is None:
-            system = system_of_file(scenes, system)
-        elif preset is None:
-            system = found.system()
-    return system, rest
+        return system_of_file(scenes, given, preset), rest
+    return ris_gym.systems.make(given or DEFAULT, preset=preset), rest
 
 
-def _flag(argv: list[str], flag: str) -> str | None:
+def _flag(argv: list[str], flag: str, take: bool = False) -> str | None:
+    """The value of a flag, `--flag value` or `--flag=value` (None: it is not there); `take` removes it."""
     for i, word in enumerate(argv):
-        if word.startswith(f"{flag}="):
-            return word.partition("=")[2]
-        if word == flag and i + 1 < len(argv):
-            return argv[i + 1]
+        if word == flag or word.startswith(f"{flag}="):
+            value = word.partition("=")[2] if "=" in word else "".join(argv[i + 1 : i + 2])
+            if take:
+                del argv[i : i + (1 if "=" in word else 2)]
+            return value
     return None
 
 
-def system_of_file(path: str, system: Any) -> Any:
-    """The system whose scenes a file holds: its stored parameters, else `system` with the sizes of the arrays `bs_ris`
-    (batch, elements, antennas) and `ris_user` (batch, users, elements)."""
+def system_of_file(path: str, name: str | None = None, preset: str | None = None) -> Any:
+    """The system whose scenes a file holds: its stored parameters with the values of `preset` over them; of a file without, the
+    system `name` (None: the default one) with the sizes of the arrays `bs_ris` (batch, elements, antennas) and `ris_user`
+    (batch, users, elements).
+
+    Raises:
+        ValueError: the file belongs to another system, or the preset is unknown.
+    """
     import ris_gym
     from ris_gym.arrays import load_npz
 
     arrays, meta = load_npz(path)
     if isinstance(meta.get("parameters"), dict):
         stored = ris_gym.load_scenes(path)[0]
-        if stored.name != system.name:
-            raise ValueError(f"scenes: {path!r} belongs to system {stored.name!r}, not to {system.name!r}")
-        return stored
+        if name not in (None, stored.name):
+            raise ValueError(f"scenes: {path!r} belongs to system {stored.name!r}, not to {name!r}")
+        ris_gym.systems.make(stored.name, preset=preset)  # an unknown preset is named
+        return dataclasses.replace(stored, **(stored.presets[preset] if preset is not None else {}))
     sizes: dict[str, int] = {}
     if "bs_ris" in arrays and arrays["bs_ris"].ndim == 3:
         sizes |= {"num_elements": arrays["bs_ris"].shape[1], "num_antennas": arrays["bs_ris"].shape[2]}
     if "ris_user" in arrays and arrays["ris_user"].ndim == 3:
         sizes |= {"num_users": arrays["ris_user"].shape[1]}
+    system = ris_gym.systems.make(name or DEFAULT, preset=preset)
     fields = {field.name for field in dataclasses.fields(system)}
     return dataclasses.replace(system, **{key: value for key, value in sizes.items() if key in fields})
 

@@ -13,7 +13,10 @@ from agents.training import TrainConfig, scene_sets, train
 
 __all__ = ["Demo", "demo"]
 
-POLICIES = ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random")
+POLICIES = (
+    "ao", "joint", "direct", "separate", "information_only", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random",
+)  # fmt: skip
+"""What an agent is compared with, as far as the system has it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Demo:
     """Number of unseen scenes of the comparison."""
     validation_scenes: int = 32
     """Size of the validation set during training."""
-    policies: tuple[str, ...] = POLICIES
-    """What the agent is compared with; names that the system does not have are left out."""
+    policies: tuple[str, ...] | None = None
+    """What the agent is compared with; names that the system does not have are left out. None: the usual ones."""
     seed: int = 0
     folder: str = "runs"
     progress: bool = True
@@ -63,8 +66,8 @@ def demo(config: Demo) -> Any:
     print(f"1/2  training {what} (after reference values of the validation scenes)")
     result = train(training, complete=_complete)
     available = baselines.names(system)
-    names = [name for name in config.policies if name in available]
-    if missing := sorted(set(config.policies) - set(names)):
+    names = [name for name in config.policies or POLICIES if name in available]
+    if missing := sorted(set(config.policies or ()) - set(names)):
         print(f"     not available for {system.name}: {', '.join(missing)}")
     kept = scene_sets(system, config.scenes, config.validation_scenes, 0.0)["test"]
     scenes = frozen_scenes(system, "test", config.count) if kept is None else kept.first(config.count)

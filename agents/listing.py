@@ -19,7 +19,7 @@ def print_listing(folder: str) -> None:
     console = Console()
     table = Table(title="environments")
     for heading in ("system", "environment", "presets", "policies"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for name in ris_gym.systems.names():
         cls = ris_gym.systems.get(name)
         policies = ", ".join(baselines.names(ris_gym.systems.make(name)))
@@ -33,7 +33,7 @@ def print_listing(folder: str) -> None:
     console.print(sets)
     agents = Table(title=f"agents in {folder}")
     for heading in ("agent", "system", "steps", "validation score"):
-        agents.add_column(heading)
+        agents.add_column(heading, overflow="fold")
     for path in sorted(Path(folder).glob("*")):
         if not path.is_dir() or not artefact.is_artefact(path):
             continue

@@ -34,16 +34,25 @@ def has_reference(table: Table) -> bool:
     return len(table.rows) > 1 and any(row["policy"] == table.meta["reference"] for row in table.rows)
 
 
+def servable_differ(table: Table) -> bool:
+    """Whether some scenes that are not certified infeasible are served by no policy of the table."""
+    counts = table.meta["counts"]
+    return bool(counts["servable"] < counts["scenes"] - counts["certified_infeasible"])
+
+
 def screen(table: Table) -> Any:
     """What every policy reaches, for `rich`: one line per row of the table."""
     unit, scenes = table.meta["unit"], table.meta["scenes"]
     out = _table(f"{table.meta['system']['system']}: {scenes['name']}, first {scenes['count']} scenes; mean [95 % interval]")
     headings = ["penalised score", "interquartile mean", "gap to bound, dB", f"objective,\n{unit}"]
-    for heading in [*headings, "violated", "one\ndecision", "per scene\nin batch"]:
+    told_apart = servable_differ(table)
+    violated = "violated\n(servable)" if told_apart else "violated"
+    for heading in [*headings, violated, "one\ndecision", "per scene\nin batch"]:
         out.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
         cells = [_cell(row, "score", 3), _cell(row, "score_iqm", 3), _cell(row, "gap_to_bound", 2)]
-        cells += [_number(row["objective_common"], 2), _percent(row["violation_rate"])]
+        rate = _percent(row["violation_rate"]) + (f" ({_percent(row['violation_rate_servable'])})" if told_apart else "")
+        cells += [_number(row["objective_common"], 2), rate]
         out.add_row(_name(row), *cells, _seconds(row["seconds_single"]), _seconds(row["seconds_per_scene"]))
     return out
 
@@ -77,6 +86,11 @@ def notes(table: Table) -> list[str]:
         f"{counts['bound_certified']}; objective over the {counts['common']} scenes that every policy with at most 50 % "
         "violations serves; gaps over the scenes that the policy (and the reference) serve."
     )
+    if servable_differ(table):
+        lines.append(
+            f"(servable): violations among the {counts['servable']} scenes that at least one policy of this table serves; "
+            "whether the others can be served is not known."
+        )
     if has_reference(table):
         lines.append(
             f"Probability of improvement: how often the score is above {reference}'s on the same scene, ties as one half. "

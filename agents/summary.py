@@ -75,7 +75,9 @@ def summarise(
 
     Each statistic `x` has `x_low`, `x_high` (95 %) and `x_count` (scenes). `score_iqm_minus_reference` is the difference of the
     two IQMs, `probability_of_improvement` that of the penalised score over the reference's. `score_runs` holds the mean of each
-    run, `score_min` and `score_max` the least and the largest of them.
+    run, `score_min` and `score_max` the least and the largest of them. `violation_rate` is over the scenes that are not certified
+    infeasible, `violation_rate_servable` over those of them that at least one run of the table serves without a violation: where
+    a feasible design is known to exist.
     """
     groups: dict[str, list[Result]] = {}
     for result in results:
@@ -84,19 +86,28 @@ def summarise(
     rows = {name: Row(name, runs, counted) for name, runs in groups.items()}
     serving = [row for row in rows.values() if counted.any() and np.mean(row.violated) <= 0.5]
     common = ~np.any([row.violated.any(axis=0) for row in serving], axis=0) if serving else np.zeros(int(counted.sum()), bool)
+    servable = ~np.all([row.violated.all(axis=0) for row in rows.values()], axis=0)
     ao, random = rows.get(reference), rows.get("random")
-    table = [_row(row, row in serving, common, bound[counted], sense, ao, random) for row in rows.values()]
+    table = [_row(row, row in serving, common, servable, bound[counted], sense, ao, random) for row in rows.values()]
     counts = {
         "scenes": len(status),
         "certified_infeasible": int(np.sum(~counted)),
         "bound_certified": int(np.sum(status == "certified")),
+        "servable": int(np.sum(servable)),
         "common": int(np.sum(common)),
     }
     return table, counts
 
 
 def _row(
-    row: Row, serving: bool, common: np.ndarray, bound: np.ndarray, sense: int, ao: Row | None, random: Row | None
+    row: Row,
+    serving: bool,
+    common: np.ndarray,
+    servable: np.ndarray,
+    bound: np.ndarray,
+    sense: int,
+    ao: Row | None,
+    random: Row | None,
 ) -> dict[str, Any]:
     means = [float(np.mean(scores)) if scores.size else np.nan for scores in row.score]
     gap = sense * (bound - row.served)
@@ -119,8 +130,9 @@ def _row(
     }
     for name, found in statistics.items():
         out.update({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_count": found.count})
-    out["violation_rate"] = float(np.mean(row.violated)) if row.violated.size else np.nan
-    out["violation_rate_runs"] = [float(np.mean(run)) if run.size else np.nan for run in row.violated]
+    for name, violated in (("violation_rate", row.violated), ("violation_rate_servable", row.violated[:, servable])):
+        out[name] = float(np.mean(violated)) if violated.size else np.nan
+        out[f"{name}_runs"] = [float(np.mean(run)) if run.size else np.nan for run in violated]
     out["margin_min"] = row.margin_min
     out["normalised"] = _normalised(row, ao, random)
     singles = row.seconds_single

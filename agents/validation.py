@@ -35,18 +35,24 @@ class Validation:
     counted: np.ndarray
 
     def measure(self, policy: Any) -> tuple[dict[str, float], Any]:
-        """`(scalars, metrics)` of a policy on the truth: means over the scenes that are not certified infeasible."""
+        """`(scalars, (scene, design, metrics))` of a policy on the truth: means over the scenes not certified infeasible.
+
+        Scalars: penalised score, rates, objective and cost, gaps to the reference and to the bound, every margin, every physical
+        quantity of the metrics and of `system.diagnostics`.
+        """
         scene = self.scenes.scene
         solution = policy.solve(self.system.known(scene), generator("policy", 0))
-        metrics = self.system.evaluate(scene, self.system.project(scene, solution.design))
+        design = self.system.project(scene, solution.design)
+        metrics = self.system.evaluate(scene, design)
         judged = _judge(self.system, metrics, self.penalty)
         sense, counted = self.system.sense, self.counted
-        served = counted & ~judged["violated"]
+        served, reference_serves = counted & ~judged["violated"], np.isfinite(self.reference_objective)
         objective = np.where(served, judged["objective"], np.nan)
         scalars = {
             "penalised_score": _mean(judged["score"][counted]),
             "success_rate": _mean(np.asarray(metrics.feasible, float)[counted]),
             "violation_rate": _mean(judged["violated"][counted].astype(float)),
+            f"violation_rate_where_{self.reference}_serves": _mean(judged["violated"][reference_serves].astype(float)),
             "objective": _mean(judged["objective"][counted]),
             "cost": _mean(np.asarray(metrics.cost, float)[counted]),
             f"score_minus_{self.reference}": _mean((judged["score"] - self.reference_score)[counted]),
@@ -57,12 +63,12 @@ class Validation:
             lowest = np.asarray(margins, float).reshape(len(scene), -1).min(axis=1)
             scalars[f"margin_{name}_mean"] = _mean(lowest[counted])
             scalars[f"margin_{name}_min"] = float(np.min(lowest[counted], initial=np.inf))
-        for name, values in metrics.physical().items():
+        for name, values in {**metrics.physical(), **self.system.diagnostics(scene, design)}.items():
             values = np.asarray(values, float).reshape(len(scene), -1)[counted]
             scalars[name] = _mean(values)
             if values.shape[1:] != (1,) and values.size:
                 scalars[f"{name}_min"] = _mean(values.min(axis=1))
-        return {key: value for key, value in scalars.items() if np.isfinite(value)}, (scene, solution.design, metrics)
+        return {key: value for key, value in scalars.items() if np.isfinite(value)}, (scene, design, metrics)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -76,14 +76,37 @@ def test_errors_name_the_argument_and_write_nothing(
 
 
 def test_system_of_a_users_file(tmp_path: Path) -> None:
-    system = ris_gym.systems.make("beampattern")
     small = ris_gym.systems.make("beampattern", num_antennas=3, num_elements=5, num_users=2)
     scene = small.sample(np.random.default_rng(0), batch=4)
     np.savez(tmp_path / "own.npz", bs_ris=scene.bs_ris, ris_user=scene.ris_user, bs_user=scene.bs_user)
-    found = cli.system_of_file(str(tmp_path / "own.npz"), system)
+    found = cli.system_of_file(str(tmp_path / "own.npz"), "beampattern")
     assert (found.num_antennas, found.num_elements, found.num_users) == (3, 5, 2)
     ris_gym.save_scenes(tmp_path / "saved.npz", small, scene)
-    assert cli.system_of_file(str(tmp_path / "saved.npz"), system) == small
+    assert cli.system_of_file(str(tmp_path / "saved.npz")) == small
+
+
+def test_system_of_a_command_line(tmp_path: Path) -> None:
+    """SYSTEM, --preset and what --scenes holds, together."""
+    make = ris_gym.systems.make
+    assert cli._system([]) == (make("beampattern"), [])
+    assert cli._system(["active_crb", "--preset=hard", "--seed", "1"]) == (make("active_crb", preset="hard"), ["--seed", "1"])
+    sets = ["--scenes", "active_crb/hard-test-v1"]
+    assert cli._system(sets) == cli._system(["active_crb", *sets]) == (make("active_crb", preset="hard"), sets)
+    assert cli._system([*sets, "--preset", "passive"])[0] == make("active_crb", preset="passive")
+    own = make("active_crb", num_antennas=6, num_elements=4, num_users=2, power_dbm=25.0)
+    path = str(tmp_path / "own.npz")
+    ris_gym.save_scenes(path, own, own.sample(np.random.default_rng(0), batch=2))
+    scenes = ["--scenes", path]
+    assert cli._system(scenes) == cli._system(["active_crb", *scenes]) == (own, scenes)
+    hard = make("active_crb", num_antennas=6, num_elements=4, num_users=2, power_dbm=25.0, sinr_threshold_db=15.0)
+    assert cli._system(["--preset", "hard", *scenes])[0] == hard
+    for words, message in (
+        (["beampattern", *scenes], "belongs to system 'active_crb', not to 'beampattern'"),
+        (["--preset", "five", *scenes], "preset must be one of"),
+        (["--preset"], "preset must be one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cli._system(words)
 
 
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def test_certified_infeasible_scenes_are_counted_and_left_out(system: Any, scene
     counted = np.array([True, False, True, True, True, True])
     row, result = table.row("mine"), table.results[0]
     counts = {"scenes": 6, "certified_infeasible": 1, "bound_certified": 4, "common": row["objective_count"]}
+    counts["servable"] = int(np.sum(counted & ~result.violated))
     assert table.meta["counts"] == counts
     assert row["score"] == pytest.approx(result.score[counted].mean()) and row["score_count"] == 5
     served = counted & ~result.violated & (np.arange(6) != 2)

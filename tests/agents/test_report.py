@@ -130,6 +130,24 @@ def test_scenes_certified_infeasible_count_nowhere() -> None:
     assert np.isnan(rows[0]["score"]) and counts["common"] == 0 and rows[0]["score_count"] == 0
 
 
+def test_scenes_that_nobody_serves_are_told_apart() -> None:
+    """Certified infeasible: the first 4. Served by `ao` alone: 4 to 9. Served by nobody: 10 to 12."""
+    index = np.arange(SCENES)
+    recipe = [result(f"mine/{i}", -0.5, "mine", i, violated=(index < 13) | (index == 20 + i)) for i in range(2)]
+    ao = result("ao", -0.6, seed=4, violated=(index < 4) | ((index >= 10) & (index < 13)))
+    status = np.where(index < 4, "infeasible", "unknown")
+    rows, counts = summarise([*recipe, ao], np.full(SCENES, np.nan), status, -1, "ao")
+    assert (counts["servable"], counts["certified_infeasible"]) == (33, 4)
+    mine, reference = rows
+    assert mine["violation_rate"] == pytest.approx(10 / 36) and mine["violation_rate_servable"] == pytest.approx(7 / 33)
+    assert mine["violation_rate_servable_runs"] == pytest.approx([7 / 33, 7 / 33])
+    assert reference["violation_rate"] == pytest.approx(3 / 36) and reference["violation_rate_servable"] == 0.0
+    meta = table(ao).meta | {"counts": counts}
+    shown = Table(rows=rows, results=[*recipe, ao], bound=np.zeros(SCENES), bound_status=list(status), meta=meta)
+    out = text(shown)
+    assert "27.8 % (21.2 %)" in out and "among the 33 scenes" in " ".join(out.split()) and max(map(len, out.splitlines())) <= 136
+
+
 def test_sense_turns_the_gaps() -> None:
     one, ao = result("one", -0.5, seed=3), result("ao", -0.6, seed=4)
     status = np.full(SCENES, "certified")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import agents
+import baselines
 import ris_gym
 from agents import cli, scenes, test_sets
 
@@ -149,7 +150,9 @@ def test_play_takes_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(seen[0].bs_ris, wanted.bs_ris)
 
 
-def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = lambda system, scene: baselines.Bound(value=np.zeros(len(scene)), status=np.full(len(scene), "unknown"))  # noqa: E731
+    monkeypatch.setattr(baselines, "bound", nothing)  # takes many seconds with 25 directions
     folder = ["--folder", str(tmp_path)]
     argv = ["compare", "--scenes", "beampattern/sectors-test-v1", "--policies", "a=random,random", "--count", "3"]
     assert cli.main([*argv, *folder]) == 0
@@ -160,6 +163,8 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--scenes", "beampattern/test-v1", "--preset", "sectors"], "num_sensing_beams=4 (declared: 2)"),
         (["--scenes", "beampattern/test-v1", "--count", "1001"], "count must be in [1, 1000]"),
         (["--scenes", "beampattern/test-v7"], "no set is called 'beampattern/test-v7'"),
+        (["active_crb", "--scenes", "beampattern/test-v1"], "belongs to system 'beampattern', not to 'active_crb'"),
+        (["--scenes", "active_crb/test-v1", "--preset", "hard"], "sinr_threshold_db=15 (declared: 12)"),
         (["--policies", "a=random,nonsense"], "'nonsense' is neither"),
         (["--policies", "a=random", "a=random"], "two are named 'a'"),
     ):

@@ -8,7 +8,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -78,10 +77,14 @@ class Metrics(Batch):
         return out
 
 
-@cache
+_PHYSICAL: dict[Any, tuple[str, ...]] = {}
+
+
 def physical_names(metrics: Any) -> tuple[str, ...]:
-    """Names of the fields that a subclass of `Metrics` adds."""
-    return tuple(name for name in field_names(metrics) if name not in field_names(Metrics))
+    """Names of the fields that a subclass of `Metrics` adds, looked up once per class."""
+    if metrics not in _PHYSICAL:
+        _PHYSICAL[metrics] = tuple(name for name in field_names(metrics) if name not in field_names(Metrics))
+    return _PHYSICAL[metrics]
 
 
 @dataclass(frozen=True, kw_only=True)

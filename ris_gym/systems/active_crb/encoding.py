@@ -11,7 +11,6 @@ from ris_gym.arrays import abs2, herm
 from ris_gym.systems.active_crb import beams as rules
 from ris_gym.systems.active_crb import features, physics
 from ris_gym.systems.active_crb.records import ActiveCrbDesign, ActiveCrbScene
-from ris_gym.systems.base import FEASIBLE_MARGIN
 
 if TYPE_CHECKING:
     from ris_gym.systems.active_crb.system import ActiveCrb
@@ -174,31 +173,52 @@ def start(system: ActiveCrb, known: ActiveCrbScene, control: str) -> np.ndarray:
 def repair(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> ActiveCrbDesign:
     """Blend with the rule at the same v, s = 0, 1/16, .., 1: the feasible blend of least CRB; none feasible: unchanged."""
     design = canonical(system, known, design)
-    if system.sinr_threshold is None:
+    if system.sinr_threshold is None or not len(known):
         return design
     v, users = design.coefficients, system.num_users
-    towards = rules.rule(system, np, known, v)
-    towards_design = rules.project(
-        system, known, ActiveCrbDesign(beams=towards[..., :users], sensing_beams=towards[..., users:], coefficients=v), grow=True
-    )
-    rows = physics.effective_rows(np, known, v)
-    own = np.einsum("bkm,bmk->bk", rows, design.beams)
+    f = rules.rule(system, np, known, v)
+    rule = ActiveCrbDesign(beams=f[..., :users], sensing_beams=f[..., users:], coefficients=v)
+    rule = rules.project(system, known, rule, grow=True)
+    own = np.einsum("bkm,bmk->bk", physics.effective_rows(np, known, v), design.beams)
     size = np.abs(own)
-    turned = design.beams * np.where(size > 0, own.conj() / np.where(size > 0, size, 1.0), 1.0)[:, None, :]
-    best, best_value = design, np.where(feasible_at(system, known, design), _objective(system, known, design), np.inf)
-    cov_own, cov_rule = _seen(known, design), _seen(known, towards_design)
+    turned = design.replace(beams=design.beams * np.where(size > 0, own.conj() / np.where(size > 0, size, 1.0), 1.0)[:, None, :])
+    share = _best_share(system, known, turned, rule)
+    moved = share > 0.0
+    if not moved.any():
+        return design
+    known, turned, rule, share = known[moved], turned[moved], rule[moved], share[moved][:, None, None]
     assert known.reference is not None
-    for s in BLENDS[1:]:
-        root = square_root((1.0 - s) * cov_own + s * cov_rule).astype(v.dtype, copy=False)
-        blend = ActiveCrbDesign(
-            beams=(1.0 - s) * turned + s * towards_design.beams, sensing_beams=known.reference["basis"] @ root, coefficients=v
+    root = square_root((1.0 - share) * _seen(known, turned) + share * _seen(known, rule))
+    blend = ActiveCrbDesign(
+        beams=((1.0 - share) * turned.beams + share * rule.beams).astype(v.dtype, copy=False),
+        sensing_beams=known.reference["basis"] @ root.astype(v.dtype, copy=False),
+        coefficients=turned.coefficients,
+    )
+    return design.put(moved, rules.project(system, known, blend, grow=True))
+
+
+def _best_share(system: ActiveCrb, known: ActiveCrbScene, own: ActiveCrbDesign, rule: ActiveCrbDesign) -> np.ndarray:
+    """The s of the feasible blend of least CRB, 0 where none is feasible, (B,).
+
+    A covariance needs no square root here: `(1 - s) L L^H + s L' L'^H` has the columns `[sqrt(1 - s) L, sqrt(s) L']`.
+    """
+    g = known.bs_ris
+    columns = [g @ part for part in (own.beams, rule.beams, own.sensing_beams, rule.sensing_beams)]
+    spent = [rules.total(np, part.sensing_beams) for part in (own, rule)]
+    best, value = np.zeros(len(g)), np.full(len(g), np.inf)
+    for s in BLENDS:
+        x = np.concatenate(
+            [(1.0 - s) * columns[0] + s * columns[1], np.sqrt(1.0 - s) * columns[2], np.sqrt(s) * columns[3]], axis=2
+        ).astype(g.dtype, copy=False)
+        power = rules.total(np, (1.0 - s) * own.beams + s * rule.beams) + (1.0 - s) * spent[0] + s * spent[1]
+        radiated = physics.passes(system, np, known, own.coefficients, x)
+        factor = rules.fill(system, np, power, radiated)
+        radiated = None if radiated is None else radiated.scaled(factor)
+        metrics = physics.evaluate(
+            system, np, known, own, x * np.sqrt(factor)[:, None, None].astype(x.real.dtype), power * factor, radiated
         )
-        blend = rules.project(system, known, blend, grow=True)
-        value = np.where(feasible_at(system, known, blend), _objective(system, known, blend), np.inf)
-        better = value < best_value
-        if better.any():
-            best = best.put(better, blend[better])
-            best_value = np.where(better, value, best_value)
+        better = np.asarray(metrics.feasible) & (metrics.objective < value)
+        best, value = np.where(better, s, best), np.where(better, metrics.objective, value)
     return best
 
 
@@ -207,14 +227,3 @@ def _seen(known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
     assert known.reference is not None
     seen = herm(np, known.reference["basis"]) @ design.sensing_beams
     return np.asarray(seen @ herm(np, seen))
-
-
-def _objective(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
-    return np.asarray(system.evaluate(known, design).objective)
-
-
-def feasible_at(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) -> np.ndarray:
-    """Whether every SINR margin is met (with the suite's tolerance), (B,)."""
-    margins, _ = physics.margins_of(system, np, known, design.coefficients, known.bs_ris @ design.all_beams)
-    assert margins is not None
-    return np.asarray(np.all(margins >= FEASIBLE_MARGIN, axis=1))

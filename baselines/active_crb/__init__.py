@@ -13,7 +13,7 @@ from baselines.registry import register, register_bound
 
 
 def _bound(system: Any, scene: Any, solver: str = "fast") -> Bound:
-    """Bound 8.2 (8.1 for sensing only); `solver` as of the policies: `fast` (batched), `cvxpy`, `clarabel` or `scs`."""
+    """Bound 8.2, never below 8.1 (sensing only: 8.1). `solver`: `fast`, the only form there is. ValueError: another name."""
     value, status = joint_bound(system, scene, solver=solver)
     return Bound(value=value, status=status, scope="scene")
 

@@ -33,7 +33,7 @@ ROUNDS = 3
 """Duals solved at the alignment of the last one, before the ascent."""
 MARGIN = 1e-9
 """Relative amount by which a certificate must hold in floating point."""
-SHARES = (0.5, 0.999)
+SHARES = (0.5, 0.99)
 """Starts of the share of P_0 in the budgets (the second: BS power almost free)."""
 
 

@@ -14,14 +14,9 @@ __all__ = ["chunk_of"]
 
 
 def chunk_of(system: Mapping[str, Any], seed: int, first: int, stop: int) -> tuple[Any, Any, np.random.Generator, np.ndarray]:
-    """System, frozen test scenes first..stop-1, the policies' generator at scene `first`, and the hash of these channels.
-
-    The constants that a system derives from channels and parameters (`reference`) do not enter the hash, so it says whether
-    systems of different budgets met the same channels.
-    """
+    """System, frozen test scenes first..stop-1, the policies' generator at scene `first`, and the hash of these scenes."""
     model = ris_gym.systems.from_dict(system)
     scene = draw_scenes(model, "test", stop, seed)[np.arange(first, stop)]
     rng = generator("policy", seed)
     rng.integers(0, 2**63, size=first)  # a policy draws one such number per scene
-    channels = scene.replace(reference=None) if hasattr(scene, "reference") else scene
-    return model, scene, rng, np.array(scene_hash(channels))
+    return model, scene, rng, np.array(scene_hash(scene))

@@ -95,7 +95,8 @@ def check_single(batch: VectorEnv, one: gymnasium.Env, seed: int) -> None:
 
 def check_scenes(make: Any, single: Any, num_envs: int, seed: int, tolerance: float, keywords: dict[str, Any]) -> None:
     """One episode of a batch and of singles on the same scenes; what the environment itself would draw is switched off."""
-    keywords = keywords | {"start": "rule", "csi_error": 0.0, "correlation": 1.0}
+    errors = dict.fromkeys((name for name in keywords if name.endswith("_error")), 0.0)
+    keywords = keywords | errors | {"start": "rule", "csi_error": 0.0, "correlation": 1.0}
     batch = make(num_envs=num_envs, autoreset_mode=AutoresetMode.NEXT_STEP, **keywords)
     singles = [single(**keywords) for _ in range(num_envs)]
     scene = batch.unwrapped.system.sample(np.random.default_rng(seed), num_envs)  # type: ignore[attr-defined]

@@ -32,8 +32,21 @@ def fields_of(paper: registry.Paper) -> set[str]:
     return {field.name for field in dataclasses.fields(registry.load(paper.system))}
 
 
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "beampattern": ({"num_users": 2, "cancel_sensing": False}, {"num_sensing_beams": 0, "los_bs_ris": True}),
+    "active_crb": (
+        {"preset": "sensing_only"}, {"preset": "passive"}, {"kind": "passive", "sinr_threshold_db": (-20.0, -10.0)},
+        {"preset": "surface_limited", "target_response_error": 0.3}, {"num_elements": 1, "num_users": 1},
+    ),
+}  # fmt: skip
+"""Kinds of a paper's system; each meets every control, and in turn the episodes, observations and precisions."""
+
+
 def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
-    """Every valid combination of episode, control, observation, action and CSI error, small and short."""
+    """Every valid combination of episode, control, observation, action and CSI error, small and short, and the variants.
+
+    Exact CSI is left out where derivatives come from torch (30 ms each): there the CSI error stands for both.
+    """
     system_class = registry.load(paper.system)
     fields, names = small(paper), fields_of(paper)
     errors = (0.0, 0.1) if system_class.csi_errors else (0.0,)
@@ -43,10 +56,19 @@ def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
         alphabet = {"phase_bits": 2} if action == "discrete" and "phase_bits" in names else {}
         if action == "discrete" and not var.discrete(system_class(**fields, **alphabet).variables(control)):
             continue
+        if csi_error == 0.0 and system_class.csi_errors and observation == "local" and control != system_class.controls[0]:
+            continue
         yield fields | alphabet | {
             "episode": episode.name, "control": control, "observation": observation, "action": action,
             "csi_error": csi_error, "horizon": 2,
         }  # fmt: skip
+    for i, variant in enumerate(VARIANTS.get(paper.name, ())):
+        for j, control in enumerate(system_class.controls):
+            yield fields | variant | {
+                "episode": system_class.episodes[(i + j) % len(system_class.episodes)].name, "control": control,
+                "observation": ("local", "csi")[(i + j) % 2], "action": "box", "csi_error": errors[(i + j) % len(errors)],
+                "dtype": ("complex128", "complex64")[i % 2], "horizon": 2,
+            }  # fmt: skip
 
 
 def _costly(name: str, keywords: dict[str, Any]) -> bool:
@@ -57,15 +79,20 @@ def _costly(name: str, keywords: dict[str, Any]) -> bool:
     return torch and not first
 
 
+def _name(paper_id: str, keywords: dict[str, Any]) -> str:
+    """The varied keywords of a combination; sizes are left out."""
+    shown = {name: value for name, value in keywords.items() if name not in SMALL and name not in ("horizon", "num_scatterers")}
+    first = [str(shown.pop(name)) for name in ("episode", "control", "observation", "action", "csi_error")]
+    return "-".join([paper_id.partition("/")[2], *first, *(f"{name}={value}" for name, value in shown.items())])
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     papers = list(registry.PAPERS.values())
     if wanted := {"combination", "vector_combination"} & set(metafunc.fixturenames):
         cases = [(paper.id, keywords) for paper in papers for keywords in combinations(paper)]
         if "vector_combination" in wanted:
             cases = [case for case in cases if not _costly(*case)]
-        parts = ("episode", "control", "observation", "action", "csi_error")
-        names = ["-".join([case_id.partition("/")[2], *(str(keywords[part]) for part in parts)]) for case_id, keywords in cases]
-        metafunc.parametrize(wanted.pop(), cases, ids=names)
+        metafunc.parametrize(wanted.pop(), cases, ids=[_name(*case) for case in cases])
     if "paper" in metafunc.fixturenames:
         metafunc.parametrize("paper", papers, ids=[paper.name for paper in papers])
     if "discrete_paper" in metafunc.fixturenames:

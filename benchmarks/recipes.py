@@ -1,6 +1,7 @@
-"""The training recipes of `benchmarks/learning.py`: changes to `agents/hyperparameters/<system>.yaml`, by name.
+"""The training recipes of `benchmarks/learning.py`: changes to `agents/hyperparameters/<system>.yaml`, by system and name.
 
 `MAIN` are the learners that are compared; `ABLATIONS` change one thing of `refine` (PPO) or of `unfolded` at a time.
+`REFERENCES` are the policies without learning beside them, `STRONG` the best local solver among these.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from typing import Any
 
 Recipe = dict[str, Any]
 
-CHANNELS = ("bs_ris", "ris_user", "bs_user")
 ONE_SHOT: Recipe = {
     "env": {"episode": "one_shot", "control": "full", "observation": "csi"},
     "network": {"kind": "flat", "hidden": 256, "ignore": ()},
 }
-MAIN: dict[str, Recipe] = {
+LEARNERS: dict[str, Recipe] = {
     "refine": {},
     "one_shot": {**ONE_SHOT, "ppo": {"log_std_init": -0.5}},
     "sac_refine": {"algorithm": "sac"},
@@ -35,31 +35,52 @@ MAIN: dict[str, Recipe] = {
 }
 """`refine` is the YAML file as it is; `one_shot` the papers' form: raw channels in, a design out."""
 
-ABLATIONS: dict[str, Recipe] = {
-    "ppo_csi": {"env": {"observation": "csi"}, "network": {"ignore": ()}},
-    "ppo_no_ascent": {"network": {"ignore": (*CHANNELS, "ascent", "ascent_log_norm")}},
-    "ppo_structured": {"env": {"control": "structured"}},
-    "ppo_surface": {"env": {"control": "surface"}},
-    "ppo_horizon_8": {"env": {"horizon": 8}},
-    "ppo_horizon_32": {"env": {"horizon": 32}},
-    "ppo_step_0.1": {"env": {"step_size": 0.1}},
-    "ppo_step_0.5": {"env": {"step_size": 0.5}},
-    "unfolded_8_layers": {"algorithm": "unfolded", "unfolded": {"layers": 8}},
-    "unfolded_16_layers": {"algorithm": "unfolded", "unfolded": {"layers": 16}},
-    "unfolded_no_elements": {"algorithm": "unfolded", "unfolded": {"width": 0}},
-    "unfolded_schedule": {"algorithm": "unfolded", "unfolded": {"width": 0, "context": False}},
-    "unfolded_surface": {"algorithm": "unfolded", "env": {"control": "surface"}, "unfolded": {"layers": 16, "batch": 32}},
-    "unfolded_structured": {"algorithm": "unfolded", "env": {"control": "structured"}, "unfolded": {"layers": 16, "batch": 32}},
+MAIN: dict[str, tuple[str, ...]] = {
+    "beampattern": tuple(LEARNERS),
+    "active_crb": ("refine", "unfolded"),
+}
+"""What is trained unless recipes are named."""
+
+
+def ablations(channels: tuple[str, ...]) -> dict[str, Recipe]:
+    """What the systems share; `channels` are the parts of the observation that hold them."""
+    return {
+        "ppo_csi": {"env": {"observation": "csi"}, "network": {"ignore": ()}},
+        "ppo_no_ascent": {"network": {"ignore": (*channels, "ascent", "ascent_log_norm")}},
+        "ppo_surface": {"env": {"control": "surface"}},
+        "ppo_horizon_8": {"env": {"horizon": 8}},
+        "ppo_horizon_32": {"env": {"horizon": 32}},
+        "ppo_step_0.1": {"env": {"step_size": 0.1}},
+        "ppo_step_0.5": {"env": {"step_size": 0.5}},
+        "unfolded_8_layers": {"algorithm": "unfolded", "unfolded": {"layers": 8}},
+        "unfolded_16_layers": {"algorithm": "unfolded", "unfolded": {"layers": 16}},
+        "unfolded_no_elements": {"algorithm": "unfolded", "unfolded": {"width": 0}},
+        "unfolded_schedule": {"algorithm": "unfolded", "unfolded": {"width": 0, "context": False}},
+        "unfolded_surface": {"algorithm": "unfolded", "unfolded": {"control": "surface", "layers": 16, "batch": 32}},
+        "unfolded_structured": {"algorithm": "unfolded", "unfolded": {"control": "structured", "layers": 16, "batch": 32}},
+    }
+
+
+ABLATIONS: dict[str, dict[str, Recipe]] = {
+    "beampattern": ablations(("bs_ris", "ris_user", "bs_user")) | {"ppo_structured": {"env": {"control": "structured"}}},
+    "active_crb": ablations(("bs_ris", "ris_user", "target_response")) | {"ppo_full": {"env": {"control": "full"}}},
 }
 """Observation, control, horizon and step size of PPO in `refine`; parts of the unfolded network. `ppo_no_ascent`: the local
 frame with the first derivative alone; `unfolded_no_elements`: without the network shared over elements; `unfolded_schedule`:
 learned schedule alone."""
 
-RECIPES: dict[str, Recipe] = MAIN | ABLATIONS
+RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()}
+
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "beampattern": ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random"),
+    "active_crb": ("ao", "direct", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random"),
+}
+STRONG = {"beampattern": "joint", "active_crb": "direct"}
 
 
 def label(recipe: str) -> str:
     """The recipe with its algorithm, for people."""
-    algorithm = RECIPES[recipe].get("algorithm", "ppo")
-    rest = recipe.removeprefix(algorithm).strip("_").replace("_", " ")
-    return f"{algorithm.upper() if len(algorithm) == 3 else algorithm} {rest}".strip()
+    algorithm, _, rest = recipe.partition("_")
+    if algorithm not in ("ppo", "sac", "unfolded"):
+        algorithm, rest = "ppo", recipe
+    return f"{algorithm.upper() if len(algorithm) == 3 else algorithm} {rest.replace('_', ' ')}".strip()

@@ -1,7 +1,9 @@
-"""The tables of `docs/results/beampattern-learning.md`, written from the JSON files beside it, so that page and numbers agree.
+"""The tables of `docs/results/<system>-learning.md`, written from the JSON files beside them, so that pages and numbers agree.
 
-    python benchmarks/tables.py                   rewrite the page
-    python benchmarks/tables.py --take runs       first copy the JSON files (and pictures) of the benchmarks from there
+    python benchmarks/tables.py                          rewrite the pages
+    python benchmarks/tables.py active_crb --take runs   one page; first copy the JSON files (and pictures) of the benchmarks
+
+A line `<!-- table NAME -->` begins the table of `NAME.json`, which ends with `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -10,15 +12,11 @@ import argparse
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "beampattern-learning.md"
-SOURCES = {
-    "learning": Path("learning/learning"),
-    "ablations": Path("ablations/ablations"),
-    "generalisation": Path("generalisation/generalisation"),
-}
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RANGE = "{score:.3f} ({score_min:.3f} to {score_max:.3f})"
 
 
@@ -39,19 +37,38 @@ def against(row: dict[str, Any], reference: str, what: str = "mean") -> str:
 
 
 def learning(data: dict[str, Any]) -> str:
-    """Every policy: score, runs, differences to `joint` and `ao`, violations, times."""
-    rows = []
+    """Every policy: score, runs, differences to the best local solver and to `ao`, violations, times.
+
+    With scenes that no policy serves, violations are shown among the others too (per run: the range)."""
+    rows, strong = [], data.get("strong", "joint")
+    told_apart = "violation_rate_servable_runs" in data["rows"][0]
     for row in sorted(data["rows"], key=lambda row: -row["score"]):
         score = RANGE.format(**row) if len(row["runs"]) > 1 else f"{row['score']:.3f}"
         rows.append(
             [
-                f"`{row['policy']}`", score, f"{row['score_iqm']:.3f}", against(row, "joint"), against(row, "ao"),
-                against(row, "ao", "probability"), f"{row['gap_to_bound']:.2f}", f"{100 * row['violation_rate']:.1f} %",
-                f"{row['ms_per_scene']:.2f}", f"{row['joint_time_ratio']:.3g}", f"{row['ao_time_ratio']:.3g}",
+                f"`{row['policy']}`", score, f"{row['score_iqm']:.3f}", against(row, strong), against(row, "ao"),
+                against(row, "ao", "probability"), number(row["gap_to_bound"]), f"{100 * row['violation_rate']:.1f} %",
+                *([percentages(row["violation_rate_servable_runs"])] if told_apart else []),
+                f"{row['ms_per_scene']:.2f}", f"{row[f'{strong}_time_ratio']:.3g}", f"{row['ao_time_ratio']:.3g}",
             ]
         )  # fmt: skip
-    header = ["policy", "penalised score (runs)", "IQM", "minus `joint`", "minus `ao`", "P(better than `ao`)", "gap to bound, dB"]
-    return table([*header, "violated", "CPU ms/scene", "`joint` / its time", "`ao` / its time"], rows)
+    header = ["policy", "penalised score (runs)", "IQM", f"minus `{strong}`", "minus `ao`", "P(better than `ao`)"]
+    header += ["gap to bound, dB", "violated", *(["of servable scenes"] if told_apart else [])]
+    return table([*header, "CPU ms/scene", f"`{strong}` / its time", "`ao` / its time"], rows)
+
+
+def number(value: float | None) -> str:
+    """Two digits; a dash where nothing was measured (no scene is served)."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def percentages(values: list[float | None]) -> str:
+    """`0.0 %`, or the range over several runs."""
+    known = [100 * value for value in values if value is not None]
+    if not known:
+        return "-"
+    low, high = f"{min(known):.1f}", f"{max(known):.1f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def ablations(data: dict[str, Any]) -> str:
@@ -83,39 +100,65 @@ def generalisation(data: dict[str, Any]) -> str:
     return table(["condition", "`joint`: score, violated", *(f"`{name}` minus `joint`, violated" for name in policies)], lines)
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "learning": learning,
-    "ablations": ablations,
-    "generalisation": generalisation,
+@dataclass(frozen=True)
+class Entry:
+    """A table of a page: what writes it, and the benchmark's files (without ending) under the folder of the runs."""
+
+    write: Callable[[dict[str, Any]], str]
+    source: Path
+
+
+PAGES: dict[str, dict[str, Entry]] = {
+    "beampattern": {
+        "learning": Entry(learning, Path("learning/learning")),
+        "ablations": Entry(ablations, Path("ablations/ablations")),
+        "generalisation": Entry(generalisation, Path("generalisation/generalisation")),
+    },
+    "active_crb": {
+        "active_crb-learning": Entry(learning, Path("active_crb/active_crb-learning")),
+        "active_crb-hard": Entry(learning, Path("active_crb-hard/active_crb-hard")),
+        "active_crb-ablations": Entry(ablations, Path("active_crb-ablations/active_crb-ablations")),
+    },
 }
+"""System -> name of its table (and of the JSON file) -> what it is."""
 
 
-def render(text: str, folder: Path) -> str:
+def page(system: str) -> Path:
+    """The page of a system."""
+    return RESULTS / f"{system}-learning.md"
+
+
+def render(text: str, folder: Path, tables: dict[str, Entry]) -> str:
     """The page with every `<!-- table NAME -->` ... `<!-- end -->` filled from `<folder>/NAME.json`."""
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(1)
         data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        return f"<!-- table {name} -->\n{TABLES[name](data)}\n<!-- end -->"
+        return f"<!-- table {name} -->\n{tables[name].write(data)}\n<!-- end -->"
 
-    return re.sub(r"<!-- table (\w+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    return re.sub(r"<!-- table ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("systems", nargs="*", help=f"of {', '.join(PAGES)}; default: all that have a page")
     parser.add_argument("--take", type=Path, help="folder of the runs to take the JSON files from")
     arguments = parser.parse_args()
     from agents.files import write_bytes
 
-    if arguments.take:
-        for name, source in SOURCES.items():
-            for ending in (".json", ".png"):
-                path = arguments.take / source.with_suffix(ending)
-                if path.exists():
-                    write_bytes(PAGE.parent / f"{name}{ending}", path.read_bytes())
-    write_bytes(PAGE, render(PAGE.read_text(encoding="utf-8"), PAGE.parent).encode())
-    print(PAGE)
+    if unknown := sorted(set(arguments.systems) - set(PAGES)):
+        parser.error(f"systems must be of {', '.join(PAGES)}, got {', '.join(unknown)}")
+    for system in arguments.systems or [name for name in PAGES if page(name).exists()]:
+        tables, path = PAGES[system], page(system)
+        if arguments.take:
+            for name, entry in tables.items():
+                for ending in (".json", ".png"):
+                    source = arguments.take / entry.source.with_suffix(ending)
+                    if source.exists():
+                        write_bytes(RESULTS / f"{name}{ending}", source.read_bytes())
+        write_bytes(path, render(path.read_text(encoding="utf-8"), RESULTS, tables).encode())
+        print(path)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from agents.figures.active_crb.sweep import BOUND, label_of, lines
 from agents.figures.base import Result
 from agents.figures.drawing import canvas, limits
 
-__all__ = ["STYLES", "draw_sweep"]
+__all__ = ["STYLES", "draw_sweep", "symbols"]
 
 Shown = Mapping[str, list[dict[str, Any]]]
 
@@ -97,7 +97,7 @@ def _panel(figure: Any, place: Any, entry: Mapping[str, Any], shown: Shown, serv
     for part in axes[:-1]:
         part.tick_params(labelbottom=False)
     axes[-1].set_xticks(entry["values"])
-    axes[-1].set_xlabel(_symbols(entry["label"]))
+    axes[-1].set_xlabel(symbols(entry["label"]))
     axes[0].set_title(_title(entry, shown), fontsize=10)
     for part in axes:
         part.grid(alpha=0.3)
@@ -105,7 +105,8 @@ def _panel(figure: Any, place: Any, entry: Mapping[str, Any], shown: Shown, serv
     return {str(line.get_label()): line for line in handles if not str(line.get_label()).startswith("_")}
 
 
-def _symbols(text: str) -> str:
+def symbols(text: str) -> str:
+    """A text with P_0 and P_s as mathematical symbols."""
     for plain, symbol in SYMBOLS.items():
         text = text.replace(plain, symbol)
     return text
@@ -134,7 +135,7 @@ def _look(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
         colour = f"C{number}" if line.policy != BOUND else ("#a6c8e4", "#ffcf9f", "#a8d8a8")[number]
     label = line.policy
     if line.group and line.policy not in entry["alone"]:
-        label += f", {_symbols(entry['grouped'])} {label_of(entry, line.group)}"
+        label += f", {symbols(entry['grouped'])} {label_of(entry, line.group)}"
     return {
         "color": colour,
         "linestyle": dash,

@@ -38,6 +38,9 @@ class UnfoldedSettings:
     final_learning_rate: float = 0.00001
     schedule_rate: float = 0.01
     """Learning rate of the schedule, which falls like the other."""
+    saturation: float | None = None
+    """Level s from which on the loss -v of a scene counts like its logarithm, `s log(1 + |v| / s)`, for scores of at most 0: scenes
+    that cannot be served then do not drown the others. None: the plain mean."""
     max_grad_norm: float = 1.0
     tail: int = 8
     """The loss weighs the last layer 0.7, the mean of the last `tail` layers 0.2, and that of all layers 0.1."""
@@ -56,6 +59,8 @@ class UnfoldedSettings:
             raise ValueError(f"unfolded.first_momentum must be in (0, 1), got {self.first_momentum!r}")
         if not self.penalty >= 0.0:
             raise ValueError(f"unfolded.penalty must be at least 0, got {self.penalty!r}")
+        if self.saturation is not None and not self.saturation > 0.0:
+            raise ValueError(f"unfolded.saturation must be None or positive, got {self.saturation!r}")
         if self.width and not self.context:
             raise ValueError("unfolded.width must be 0 without context")
 

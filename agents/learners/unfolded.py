@@ -104,6 +104,8 @@ class Unfolded:
             score, slack = landscape.on(scene).pieces(ascent.last)
             last = value(score, slack, settings.penalty)
             values = torch.cat([values[:-1], last[None]])
+        if settings.saturation is not None:
+            values = -settings.saturation * torch.log1p((-values).clamp_min(0.0) / settings.saturation)
         loss = -(0.7 * values[-1].mean() + 0.2 * values[-settings.tail :].mean() + 0.1 * values.mean())
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -6,9 +6,9 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-for _path in Path(__file__).parent.glob("*_brute.py"):
-    if _path.stem not in sys.modules:
-        _spec = spec_from_file_location(_path.stem, _path)
+for _name in ("active_crb_brute", "active_crb_designs", "active_crb_samples"):
+    if _name not in sys.modules:
+        _spec = spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
         assert _spec is not None and _spec.loader is not None
-        sys.modules[_path.stem] = _module = module_from_spec(_spec)
+        sys.modules[_name] = _module = module_from_spec(_spec)
         _spec.loader.exec_module(_module)

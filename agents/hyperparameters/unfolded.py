@@ -39,7 +39,7 @@ class UnfoldedSettings:
     schedule_rate: float = 0.01
     """Learning rate of the schedule, which falls like the other."""
     saturation: float | None = None
-    """Level s from which on the loss -v of a scene counts like its logarithm, `s log(1 + |v| / s)`, for scores of at most 0: scenes
+    """Level s from which on the loss -v of a scene counts like its logarithm, `s log(1 + |v| / s)` (for scores up to 0): scenes
     that cannot be served then do not drown the others. None: the plain mean."""
     max_grad_norm: float = 1.0
     tail: int = 8

@@ -180,8 +180,8 @@ def repair(system: ActiveCrb, known: ActiveCrbScene, design: ActiveCrbDesign) ->
     rule = ActiveCrbDesign(beams=f[..., :users], sensing_beams=f[..., users:], coefficients=v)
     rule = rules.project(system, known, rule, grow=True)
     own = np.einsum("bkm,bmk->bk", physics.effective_rows(np, known, v), design.beams)
-    size = np.abs(own)
-    turned = design.replace(beams=design.beams * np.where(size > 0, own.conj() / np.where(size > 0, size, 1.0), 1.0)[:, None, :])
+    turn = np.exp(-1j * np.angle(own)).astype(v.dtype, copy=False)
+    turned = design.replace(beams=design.beams * turn[:, None, :])
     share = _best_share(system, known, turned, rule)
     moved = share > 0.0
     if not moved.any():

@@ -22,12 +22,14 @@ def _bound(system: Any, scene: Any, solver: str = "fast") -> Bound:
 def _gradient(**options: Any) -> Policy:
     """Adam on the numbers of `structured`, of which it makes more than of `full`; 24 steps as the agents take, step size 0.04
     (chosen on validation scenes, flat from 0.02 to 0.04)."""
-    return Gradient(**({"control": "structured", "steps": 24, "step_size": 0.04} | options))
+    given: dict[str, Any] = {"control": "structured", "steps": 24, "step_size": 0.04}
+    return Gradient(**(given | options))
 
 
 def _prox_linear(**options: Any) -> Policy:
     """Prox-linear steps on the numbers of `structured`, 24 of them, of length 0.03 (chosen on validation scenes)."""
-    return ProxLinear(**({"control": "structured", "steps": 24, "step_size": 0.03} | options))
+    given: dict[str, Any] = {"control": "structured", "steps": 24, "step_size": 0.03}
+    return ProxLinear(**(given | options))
 
 
 register("ao", "active_crb", AlternatingOptimisation)

@@ -2,8 +2,8 @@
 
     python benchmarks/learning.py                                    the main recipes, 5 seeds, 10 minutes of one core each
     python benchmarks/learning.py --recipes refine --seeds 2 --minutes 1 --folder runs/quick
-    python benchmarks/learning.py --system active_crb --preset hard --folder runs/crb-hard --name active_crb-hard
-    python benchmarks/learning.py --system active_crb --fields '{"surface_power_dbm": 0}' --folder runs/crb-weak --name weak
+    python benchmarks/learning.py --system active_crb --preset hard --folder runs/active_crb/hard --name active_crb-hard
+    python benchmarks/learning.py --system active_crb --fields '{"surface_power_dbm": 0}' --folder runs/active_crb/weak
 
 Recipes and reference policies stand in `benchmarks/recipes.py`. Seeds run `--jobs` at a time, each on one thread; interrupted,
 the same command goes on. Results: `<folder>/<name>.json` (every run), `.csv`, `.png` (validation curves) and tables on screen,

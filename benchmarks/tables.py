@@ -115,9 +115,9 @@ PAGES: dict[str, dict[str, Entry]] = {
         "generalisation": Entry(generalisation, Path("generalisation/generalisation")),
     },
     "active_crb": {
-        "active_crb-learning": Entry(learning, Path("active_crb/active_crb-learning")),
-        "active_crb-hard": Entry(learning, Path("active_crb-hard/active_crb-hard")),
-        "active_crb-ablations": Entry(ablations, Path("active_crb-ablations/active_crb-ablations")),
+        "active_crb-learning": Entry(learning, Path("active_crb/default/active_crb-learning")),
+        "active_crb-hard": Entry(learning, Path("active_crb/hard/active_crb-hard")),
+        "active_crb-ablations": Entry(ablations, Path("active_crb/ablations/active_crb-ablations")),
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

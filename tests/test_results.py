@@ -93,12 +93,28 @@ def test_learning_benchmark_from_training_to_table(
         short = dataclasses.replace(config.unfolded, layers=2, batch=2)
         changes = {"minutes": 1.0, "steps": 8, "validation_scenes": 2, "reference": None, "unfolded": short}
         agents.train(dataclasses.replace(config, **changes))
-    times = {name: 1e-3 * (i + 1) for i, name in enumerate(("unfolded_8_layers", "ao", "direct", "random"))}
-    monkeypatch.setattr(learning, "decision_times", lambda system, policies: {name: times[name] for name in policies})
+    measured: list[dict[str, float]] = []
+    clock = learning.decision_times
+
+    def timed(system: Any, policies: Any, batch: int, repeats: int) -> dict[str, float]:
+        measured.append(clock(system, policies, batch, repeats))
+        return {name: 1e-3 * (i + 1) for i, name in enumerate(policies)}
+
+    monkeypatch.setattr(learning, "decision_times", timed)
     arguments = argparse.Namespace(
-        system="active_crb", preset="hard", fields=fields, recipes=["unfolded_8_layers"], seeds=2, minutes=1.0, scenes=3, name="x"
+        system="active_crb",
+        preset="hard",
+        fields=fields,
+        recipes=["unfolded_8_layers"],
+        seeds=2,
+        minutes=1.0,
+        scenes=3,
+        name="x",
+        batch=2,
+        repeats=1,
     )
     learning.report(arguments, tmp_path)
+    assert set(measured[0]) == {"unfolded_8_layers", "ao", "direct", "random"} and min(measured[0].values()) > 0.0
     out = capsys.readouterr().out
     data = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
     assert data["strong"] == "direct" and data["meta"]["system"]["sinr_threshold_db"] == 15.0

@@ -22,7 +22,7 @@ from agents.scenes import generator, resolve_scenes
 from agents.stats import Estimate, difference, probability_of_improvement
 from agents.summary import Result, summarise
 
-__all__ = ["Result", "Table", "compare", "resolve", "run_policy"]
+__all__ = ["Result", "Table", "available", "compare", "resolve", "run_policy"]
 
 VIOLATION_DB, VIOLATION_BIT = 0.05, 0.01
 CHUNK = 256
@@ -249,6 +249,21 @@ def _named(system: Any, policies: Any, penalty: float) -> dict[str, dict[str, An
     if twice := sorted({run for run in taken if taken.count(run) > 1}):
         raise ValueError(f"policies: two runs are named {twice[0]!r}; give other names")
     return named
+
+
+def available(system: Any, names: Iterable[str]) -> list[str]:
+    """Those of `names` that the system has and that do not refuse its parameters (a user's beams in a task without users)."""
+    import baselines
+
+    found = []
+    for name in names:
+        if name in baselines.names(system):
+            try:
+                baselines.make(name, system)
+            except ValueError:
+                continue
+            found.append(name)
+    return found
 
 
 def resolve(system: Any, policy: Any, penalty: float | None = None) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from agents.comparison import compare
+from agents.comparison import available, compare
 from agents.progress import Bars
 from agents.runs import Run
 from agents.scenes import frozen_scenes
@@ -37,7 +37,7 @@ class Demo:
     validation_scenes: int = 32
     """Size of the validation set during training."""
     policies: tuple[str, ...] | None = None
-    """What the agent is compared with; names that the system does not have are left out. None: the usual ones."""
+    """What the agent is compared with; names that do not apply to the system are left out. None: the usual ones."""
     seed: int = 0
     folder: str = "runs"
     progress: bool = True
@@ -46,8 +46,6 @@ class Demo:
 
 def demo(config: Demo) -> Any:
     """Run the demo and return the table. Interrupted at any moment, the same call goes on."""
-    import baselines
-
     if config.count < 1:
         raise ValueError(f"count must be at least 1, got {config.count}")
     system = config.system
@@ -65,8 +63,7 @@ def demo(config: Demo) -> Any:
     what = f"{config.algorithm} on {system.name} for {config.minutes:g} minutes"
     print(f"1/2  training {what} (after reference values of the validation scenes)")
     result = train(training, complete=_complete)
-    available = baselines.names(system)
-    names = [name for name in config.policies or POLICIES if name in available]
+    names = available(system, config.policies or POLICIES)
     if missing := sorted(set(config.policies or ()) - set(names)):
         print(f"     not available for {system.name}: {', '.join(missing)}")
     kept = scene_sets(system, config.scenes, config.validation_scenes, 0.0)["test"]

@@ -119,15 +119,15 @@ def decision_times(system: Any, policies: dict[str, Any], batch: int = 256, repe
 def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Compare all agents with the references on the frozen test set; write and print."""
     from agents import compare
+    from agents.comparison import available
     from agents.files import write_csv, write_json
-    from baselines import names
 
     system = make_system(arguments.system, arguments.preset, arguments.fields)
     strong = STRONG[system.name]
     agents = {
         recipe: tuple(str(folder / f"{recipe}-s{seed}") for seed in range(arguments.seeds)) for recipe in arguments.recipes
     }
-    references = [name for name in REFERENCES[system.name] if name in names(system)]
+    references = available(system, REFERENCES[system.name])
     table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes)
     table.save(folder, f"{arguments.name}-comparison")
     print(table)

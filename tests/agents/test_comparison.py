@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 import agents
 import baselines
 import ris_gym
+from agents import comparison
 
 
 def start_rule(known: Any, rng: np.random.Generator) -> Any:
@@ -83,6 +84,14 @@ def test_policies_meet_the_known_channels_only(system: Any) -> None:
     agents.compare(system, [spy], scene, bound=False, single=0)
     np.testing.assert_array_equal(seen[0].bs_ris, scene.bs_ris_estimate)
     assert seen[0].bs_ris_estimate is None
+
+
+def test_policies_that_do_not_apply_are_left_out() -> None:
+    names = ["ao", "joint", "zero_forcing", "random"]
+    assert comparison.available(ris_gym.systems.make("beampattern"), names) == ["ao", "joint", "random"]
+    assert comparison.available(ris_gym.systems.make("active_crb"), names) == ["ao", "zero_forcing", "random"]
+    sensing = ris_gym.systems.make("active_crb", preset="sensing_only")
+    assert comparison.available(sensing, names) == ["ao", "random"]
 
 
 def test_results_do_not_depend_on_the_other_policies(system: Any, scene: Any) -> None:

@@ -16,7 +16,7 @@ from baselines.active_crb.common import ActiveCrbPolicy, Outcome, status_of
 from baselines.active_crb.transmit import Step, transmit_step
 from baselines.active_crb.units import Beams, Channels
 from baselines.chunked import Part
-from baselines.tools.linalg import Array, ComplexArray
+from baselines.tools.linalg import Array, ComplexArray, abs2
 from ris_gym.systems.active_crb.sampler import with_constants
 
 
@@ -30,6 +30,10 @@ class TransmitOnly(ActiveCrbPolicy):
         """One transmit step."""
         step = self.step(channels, self.random_surface(channels, generators))
         return Outcome(v=step.v, beams=step.beams, status=status_of(step), history=step.value[None])
+
+    def _rule(self, known: Any, v: ComplexArray) -> Any:
+        """The phases stay random."""
+        return self._rule_at(known, v)
 
 
 @dataclass(kw_only=True)
@@ -104,6 +108,15 @@ class ZeroForcing(AlternatingOptimisation):
     def amplitude_step(self, channels: Channels, a: Array, u: ComplexArray, beams: Beams) -> Array:
         """The amplitudes stay."""
         return a
+
+    def _rule(self, known: Any, v: ComplexArray) -> Any:
+        """Zero-forcing beams of equal margins, a tenth of their power for the rule's sensing beams; they serve no one either."""
+        rows = (known.ris_user.conj() * v[:, None, :]) @ known.bs_ris
+        need = self.system.sinr_threshold * Channels.of(self.system, known).noise(np.abs(v))
+        beams = np.linalg.pinv(rows) * np.sqrt(need)[:, None, :]
+        sensing = self._rule_at(known, v).sensing_beams
+        level = np.sqrt(0.1 * abs2(beams).sum((1, 2)) / abs2(sensing).sum((1, 2)))
+        return self.system.design(beams=beams, sensing_beams=level[:, None, None] * sensing, coefficients=v)
 
 
 @dataclass(kw_only=True)

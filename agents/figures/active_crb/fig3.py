@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.figures import answers
-from agents.figures.active_crb.rules import BETTER, CLOSE, CONSTANT, at_every_x, going_on, higher_cap
+from agents.figures.active_crb.rules import BETTER, CLOSE, CONSTANT, GAIN, at_every_x, going_on, higher_cap
 from agents.figures.active_crb.sweep import BOUND, Data, configuration, panel, sweep
 
 POWERS = [20.0, 25.0, 30.0, 35.0, 40.0]
@@ -52,7 +52,7 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
         answers.question(
             "3.5",
             "How do the curves go on at high power?",
-            f"the last step of the power: `constant` if it {CONSTANT}, else `falls` if the fall has {BETTER.partition(';')[0]}.",
+            f"the last step of the power: `constant` if it {CONSTANT}, else `falls` or `rises` if the change has {GAIN}.",
             going_on(entry, data, [*CURVES, "passive"]),
         ),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.figures import answers
 from agents.figures.active_crb.fig3 import CAPS
-from agents.figures.active_crb.rules import BETTER, CONSTANT, at_every_x, going_on, higher_cap
+from agents.figures.active_crb.rules import BETTER, CONSTANT, GAIN, at_every_x, going_on, higher_cap
 from agents.figures.active_crb.sweep import BOUND, Data, configuration, line_name, panel, sweep, where
 
 POWERS = [25.0, 30.0, 35.0, 40.0]
@@ -53,7 +53,8 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
         answers.question(
             "5.3",
             "All curves tend to a constant at high power.",
-            f"`constant` if the last step of the power {CONSTANT}, else `falls` if the fall has {BETTER.partition(';')[0]}.",
+            f"`constant` if the last step of the power {CONSTANT}, else `falls` or `rises` "
+            f"if the change has {GAIN}.",
             going_on(power, data, CURVES),
         ),
         answers.question(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.figures import answers
-from agents.figures.active_crb.rules import BETTER, CLOSE, at_every_x, judged, lower, worst
+from agents.figures.active_crb.rules import BETTER, CLOSE, GAIN, at_every_x, judged, lower, worst
 from agents.figures.active_crb.sweep import BOUND, Curves, Data, configuration, panel, sweep
 
 THRESHOLDS = [0.0, 6.0, 12.0, 13.0, 14.0, 15.0, 18.0]
@@ -32,7 +32,7 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
             "7.1",
             "The CRB-SINR region of `ao` is the largest.",
             "at each threshold: not reproduced if `ao` is above the benchmark (95 % interval of `lower by` below 0) or the "
-            f"benchmark serves more scenes; else reproduced if `ao` is lower ({BETTER.partition(';')[0]}) or serves more; else "
+            f"benchmark serves more scenes; else reproduced if `ao` is lower ({GAIN}) or serves more; else "
             f"`equal` where the interval lies below {answers.SHOWN_DB} dB.",
             [_region(entry, curves, other, x) for other in ("transmit_only", "zero_forcing") for x in curves],
         ),

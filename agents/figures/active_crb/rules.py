@@ -14,18 +14,13 @@ from agents.figures.points import masked
 from agents.stats import Estimate, estimate, paired_difference
 
 __all__ = [
-    "BETTER", "CLOSE", "CONSTANT", "ENOUGH", "at_every_x", "change_of_difference", "constant_from", "fall", "going_on",
+    "BETTER", "CLOSE", "CONSTANT", "ENOUGH", "GAIN", "at_every_x", "change_of_difference", "constant_from", "fall", "going_on",
     "higher_cap", "judged", "lower", "pair", "steps", "worst",
 ]  # fmt: skip
 
-BETTER = (
-    f"a 95 % interval above 0 and a mean of at least {answers.SHOWN_DB} dB; not reproduced if the interval lies below "
-    f"{answers.SHOWN_DB} dB; fewer than {ENOUGH} common scenes: undecided"
-)
-CLOSE = (
-    f"the 95 % interval lies within {answers.SAME_DB} dB; not reproduced if it lies outside; fewer than {ENOUGH} common scenes: "
-    "undecided"
-)
+GAIN = f"a 95 % interval above 0 and a mean of at least {answers.SHOWN_DB} dB"
+BETTER = f"{GAIN}; not reproduced if the interval lies below {answers.SHOWN_DB} dB"
+CLOSE = f"the 95 % interval lies within {answers.SAME_DB} dB; not reproduced if it lies outside"
 CONSTANT = f"changes by no more than {answers.SAME_DB} dB (95 % interval of the paired difference)"
 
 Rule = Callable[[Estimate], str]
@@ -129,17 +124,19 @@ def higher_cap(panel: Mapping[str, Any], data: Data, names: Iterable[str]) -> li
 
 
 def going_on(panel: Mapping[str, Any], data: Data, names: Iterable[str]) -> list[dict[str, Any]]:
-    """A case per line: `constant`, `falls` or undecided at the last step of x."""
+    """A case per line: `constant`, `falls`, `rises` or undecided at the last step of x."""
     cases = []
     for name in names:
         alone = name in panel["alone"]
         for group in [""] if alone else [entry["name"] for entry in panel["groups"]]:
             moves = steps(data[panel["name"]], line_name(name, group))
             first, last = moves[min(moves)], moves[max(moves)]
+            rise = Estimate(-last.value, -last.high, -last.low, last.count)
             if judged(last, answers.close) == answers.YES:
                 verdict = "constant"
             else:
-                verdict = "falls" if judged(last) == answers.YES else answers.UNDECIDED
+                moves_on = {"falls": last, "rises": rise}
+                verdict = next((word for word, move in moves_on.items() if judged(move) == answers.YES), answers.UNDECIDED)
             place = {"curve": name, panel["grouped"]: label_of(panel, group)}
             numbers = {"fall_in_the_first_step": answers.number(first), "fall_in_the_last_step": answers.number(last)}
             cases.append(answers.case(place, verdict, **numbers))

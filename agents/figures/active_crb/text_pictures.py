@@ -25,23 +25,24 @@ def draw_remarks(config: Mapping[str, Any], result: Result) -> Any:
         ("norm", "$\\lambda_{\\max}(S)P_0\\leq P_1$", "C1"),
         ("holds", "exact", "C2"),
     )
-    for shift, (key, label, colour) in zip((-1.2, 0.0, 1.2), looks, strict=True):
+    at = np.arange(len(x))
+    for shift, (key, label, colour) in zip((-0.26, 0.0, 0.26), looks, strict=True):
         share = [100.0 * arrays[key].mean() if arrays[key].size else np.nan for _, arrays in places]
-        closed.bar(np.array(x) + shift, share, 1.1, color=colour, label=label)
+        closed.bar(at + shift, share, 0.24, color=colour, label=label)
     closed.set_title("closed form (30): its conditions", fontsize=10)
     closed.set_xlabel("surface power $P_s$, dBm")
     closed.set_ylabel("scenes in which it holds, %")
-    closed.set_xticks(x)
+    closed.set_xticks(at, [f"{value:g}" for value in x])
     only = [(place, arrays) for place, arrays in result.drawing["amplitudes"] if place["task"] == "sensing only"]
     _over_caps(best, only, "fixed", "C1", "at fixed beams")
     _over_caps(best, only, "best", "C0", "with the best beams")
     best.axhline(0.0, color="k", linewidth=0.8)
     best.set_title("largest $\\partial\\log\\mathrm{CRB}/\\partial\\log a_n$ at the cap", fontsize=10)
     best.set_ylabel("derivative")
-    _over_caps(scaling, result.drawing["scaling"], "gain", "C0", "best factor")
-    _over_caps(scaling, result.drawing["scaling"], "loss", "C1", "closed form above it")
+    _over_caps(scaling, result.drawing["scaling"], "gain", "C0", "fall by the best factor", size=8)
+    _over_caps(scaling, result.drawing["scaling"], "loss", "C1", "closed form above the best factor")
     scaling.set_title("joint scaling from the cap", fontsize=10)
-    scaling.set_ylabel("fall of the CRB, dB")
+    scaling.set_ylabel("CRB, dB")
     sensing = [(place, arrays) for place, arrays in result.drawing["noise"] if place["task"] == "sensing only"]
     _over_caps(noise, sensing, "ratio", "C0", "neglected over counted noise")
     _over_caps(noise, sensing, "loop", "C1", "loop gain $a\\,\\Vert H\\Vert$")
@@ -56,12 +57,12 @@ def draw_remarks(config: Mapping[str, Any], result: Result) -> Any:
     return figure
 
 
-def _over_caps(axes: Any, places: Any, key: str, colour: str, label: str) -> None:
+def _over_caps(axes: Any, places: Any, key: str, colour: str, label: str, size: float = 4.0) -> None:
     """Mean over the cap, and the range of all scenes."""
     ordered = sorted(((float(place["cap, dB"]), arrays[key]) for place, arrays in places), key=lambda pair: pair[0])
     x = [cap for cap, values in ordered if values.size]
     values = [values for _, values in ordered if values.size]
-    axes.plot(x, [value.mean() for value in values], "o-", color=colour, markersize=4, label=label)
+    axes.plot(x, [value.mean() for value in values], "o-", color=colour, markersize=size, label=label)
     axes.fill_between(x, [v.min() for v in values], [v.max() for v in values], color=colour, alpha=0.15, linewidth=0)
 
 

@@ -326,8 +326,22 @@ def test_scaling_and_starts() -> None:
 
 
 def test_units_of_a_policy_and_of_the_bound() -> None:
-    fields = system(sinr_threshold_db=60.0)  # no one can be served
+    fields = ris_gym.systems.make("active_crb", **{**SMALL, "sinr_threshold_db": 60.0}).to_dict()  # no one can be served
     bound = work.bound(fields, 0, 0, 2)
     made = work.solve(fields, "ao", {}, 0, 0, 2)
     assert str(bound["scenes"]) == str(made["scenes"])
     assert not bound["feasible"].any() and not made["feasible"].any() and np.isfinite(made["nmse"]).all()
+
+
+def test_benchmarks_serve_no_scene_by_other_means_than_their_own() -> None:
+    """Where the transmit step fails at the random phases, these phases fail; better ones do not count for `transmit_only`."""
+    fields = system(sinr_threshold_db=12.0, power_dbm=35.0, max_gain_db=20.0)
+    model, scene, rng, _ = chunk_of(fields, 0, 0, 12)
+    channels = Channels.of(model, model.known(scene))
+    policy: Any = baselines.make("transmit_only", model)
+    v = policy.random_surface(channels, scene_generators(rng, 12))
+    served = policy.step(channels, v).feasible
+    solution = policy.solve(model.known(scene), chunk_of(fields, 0, 0, 12)[2])
+    assert 0 < served.sum() < 12
+    np.testing.assert_array_equal(solution.feasible, served)
+    np.testing.assert_allclose(solution.design.coefficients, v)

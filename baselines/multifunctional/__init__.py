@@ -1,0 +1,1 @@
+"""Policies and bound of the system `multifunctional` (arXiv 2412.01251)."""

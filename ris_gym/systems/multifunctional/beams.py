@@ -1,8 +1,8 @@
 """Closed-form beams: the rule of `control="surface"` and the family of `control="structured"` (model page, section 12).
 
-Array-API generic, differentiable in torch. Both work on slots: without time switching one slot with all users and targets, with it
-one per side. Rows `h_k^H` over the amplitude of the user's noise are `h` (B, K, N), those of the targets `eta` (B, L, N); the hat
-of the page (projected off what the sensors' filters hear) is a product with Pi.
+Array-API generic, differentiable in torch. Both work on slots: without time switching one slot with all users and targets, with
+it one per side. Rows `h_k^H` over the amplitude of the user's noise are `h` (B, K, N), those of the targets `eta` (B, L, N); the
+hat of the page (projected off what the sensors' filters hear) is a product with Pi.
 """
 
 from __future__ import annotations

@@ -162,8 +162,8 @@ def assembled(
 class Realised:
     """A design with what was computed on the way.
 
-    `raw_norm` (B,) or (B, 2): norm of the raw beams (full); `theta` (B, 2, M): coefficients before step (4); `through`: `H W`, and
-    its energies `load`.
+    `raw_norm` (B,) or (B, 2): norm of the raw beams (full); `theta` (B, 2, M): coefficients before step (4); `through`: `H W`,
+    and its energies `load`.
     """
 
     design: MultiFunctionalDesign

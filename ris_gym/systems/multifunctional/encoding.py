@@ -158,6 +158,10 @@ def _logits(system: MultiFunctional, users: np.ndarray, targets: np.ndarray | No
         both = np.concatenate([users[:, own], aims[:, theirs]], axis=1)
         if not both.shape[1]:
             continue
+        dark = both < 1e-12 * system.power_w  # a direction that reaches nobody is 0 whatever its power: the rest of the budget
+        rest = np.maximum(system.power_w - np.sum(both, axis=1, keepdims=True), 0.0)
+        rest = rest / np.maximum(dark.sum(axis=1, keepdims=True), 1)
+        both = np.where(dark, rest, both)
         log = np.log(np.maximum(both, np.finfo(both.dtype).tiny)) / rules.LOGIT_GAIN
         high = log.max(axis=1, keepdims=True)
         low = np.maximum(log.min(axis=1, keepdims=True), high - 2.0)

@@ -50,13 +50,13 @@ def scene(system: MultiFunctional, known: MultiFunctionalScene) -> dict[str, np.
     out = {}
     out["bs_ris"], level = normalised(known.bs_ris, (1, 2), near)
     levels.append(level)
-    if system.kind == "mf":
+    if known.bs_sensor is not None:
         out["bs_sensor"], level = normalised(known.bs_sensor, (2, 3), near)
         levels.append(level)
     out["ris_user"], level = normalised(known.ris_user, (2,), user)
     levels.append(level)
     out["target_steering"] = split(known.target_steering)
-    if system.kind == "mf":
+    if known.sensor_steering is not None:
         out["sensor_steering"] = split(known.sensor_steering)
     size = np.maximum(np.abs(known.target_gain), tiny)
     out["target_phase"] = split(known.target_gain / size)

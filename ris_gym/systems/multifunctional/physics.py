@@ -33,8 +33,8 @@ LN2 = math.log(2.0)
 class Paths:
     """What users and targets receive, per side where the design has slots.
 
-    `users` (B, K, S): `h_k^H W`; `targets` (B, L, S): `a_l^H diag(theta_i) H W`; `incoming` (B, M, S), time switching (B, 2, M, S):
-    `H W`; `load` (B, M), time switching (B, 2, M): energy per element; `gain` (B, 2, M): `|theta|^2`.
+    `users` (B, K, S): `h_k^H W`; `targets` (B, L, S): `a_l^H diag(theta_i) H W`; `incoming` `H W` (B, M, S), time switching
+    (B, 2, M, S); `load` (B, M), time switching (B, 2, M): energy per element; `gain` (B, 2, M): `|theta|^2`.
     """
 
     users: Array
@@ -228,6 +228,7 @@ def shares(system: MultiFunctional, xp: Any, design: MultiFunctionalDesign) -> A
     """Time of each side, (B, 2); None without time switching."""
     if not system.time_switching:
         return None
+    assert design.time_fraction is not None
     return xp.stack([design.time_fraction, 1.0 - design.time_fraction], axis=1)
 
 
@@ -244,7 +245,8 @@ def evaluate(
     gamma = largest(xp, received.p, received.e)
     time = shares(system, xp, design)
     if time is not None:
-        rate = rate * xp.concat([xp.broadcast_to(time[:, i : i + 1], (len(rate), c)) for i, c in enumerate(system.user_counts)], axis=1)
+        own = [xp.broadcast_to(time[:, i : i + 1], (rate.shape[0], c)) for i, c in enumerate(system.user_counts)]
+        rate = rate * xp.concat(own, axis=1)
         gamma = gamma * time
     objective = xp.astype(objective_of(system, xp, gamma), real, copy=False)
     margins = rate - system.min_rate_bps_hz

@@ -140,7 +140,7 @@ def constants(system: MultiFunctional, scene: MultiFunctionalScene) -> dict[str,
         a = np.asarray(scene.target_steering)[:, rows].astype(complex)
         gain = np.asarray(scene.target_gain)[:, rows, None].astype(complex)
         b = b - left[:, side] @ (np.conj(left[:, side].mT) @ b)
-        factor = np.linalg.qr((np.conj(gain) * a).mT, mode="r")  # A_i = b factor^H Q^H
+        factor = np.asarray(np.linalg.qr((np.conj(gain) * a).mT, mode="r"))  # A_i = b factor^H Q^H
         filters[:, side] = np.linalg.svd(b @ np.conj(factor.mT), full_matrices=False)[0][..., 0]
     seen = (np.conj(filters)[:, :, None] @ g)[:, :, 0]  # rows u_i^H G_i
     norm = np.linalg.norm(seen, axis=-1, keepdims=True)

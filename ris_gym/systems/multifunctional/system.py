@@ -41,7 +41,7 @@ class MultiFunctional(System):
 
     Args:
         kind: `mf` (amplifies, both sides, own sensing elements), `active` (amplifies; even elements reflect, odd ones refract),
-            `star` (both sides, `|theta_r|^2 + |theta_t|^2 = 1`), `passive` (as `active` with modulus 1). All but `mf` sense at the BS.
+            `star` (both sides, `|theta_r|^2 + |theta_t|^2 = 1`), `passive` (as `active`, modulus 1). Only `mf` has sensors.
         protocol: of `mf`: `es` (every element splits its energy), `ms` (every element serves one side), `ts` (time is split).
         objective_form: `log`: `sum_i log2(1 + gamma_i)`, bit, mf only; `sum`: of both, dB; `db`: mean of both dB values;
             `auto`: `log` for mf, else `db`.

@@ -130,8 +130,8 @@ def rule(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: A
 
 def raw_rows(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array) -> tuple[Array, Array, Array]:
     """`h_k^H` (B, K, N), `eta_l` (B, L, N), surface noise at each user (B, K), W."""
-    both = xp.concat([xp.conj(known.ris_user), xp.conj(known.target_steering)], axis=1)
-    rows = (physics.spread(xp, theta, system.all_counts) * both) @ known.bs_ris
+    assert known.reference is not None
+    rows = (physics.spread(xp, theta, system.all_counts) * known.reference["rows"]) @ known.bs_ris
     amplified = physics.user_noise(system, xp, known, abs2(xp, theta)) - system.noise_user_w
     return rows[:, : system.users], rows[:, system.users :], at_least(xp, amplified, 0.0)
 

@@ -83,8 +83,8 @@ def local(system: MultiFunctional, known: MultiFunctionalScene, made: Realised) 
     """
     theta = made.design.coefficients
     tiny = np.finfo(theta.real.dtype).tiny
-    both = np.concatenate([known.ris_user.conj(), known.target_steering.conj()], axis=1)
-    own = physics.spread(np, theta, system.all_counts) * both
+    assert known.reference is not None
+    own = physics.spread(np, theta, system.all_counts) * known.reference["rows"]
     rows = own @ known.bs_ris
     unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), tiny)
     aligned = own * (unit.conj() @ known.bs_ris.mT)

@@ -66,15 +66,16 @@ def paths(
         through = incoming(system, scene, design.all_beams)
     if load is None:
         load = energy(xp, through)
-    users, targets = xp.conj(scene.ris_user), xp.conj(scene.target_steering)
+    assert scene.reference is not None
+    own = spread(xp, theta, system.all_counts) * scene.reference["rows"]
     if system.time_switching:
         parts = []
-        for rows, slices in ((users, system.user_slices), (targets, system.target_slices)):
-            sides = [(rows[:, s] * theta[:, i : i + 1]) @ through[:, i] for i, s in enumerate(slices)]
-            parts.append(xp.concat(sides, axis=1))
-        return Paths(parts[0], parts[1], through, load, abs2(xp, theta))
-    both = spread(xp, theta, system.all_counts) * xp.concat([users, targets], axis=1)
-    received = both @ through
+        for i, count in enumerate(system.all_counts):
+            first = sum(system.all_counts[:i])
+            parts.append(own[:, first : first + count] @ through[:, i % 2])
+        received = xp.concat(parts, axis=1)
+    else:
+        received = own @ through
     k = system.users
     return Paths(received[:, :k], received[:, k:], through, load, abs2(xp, theta))
 
@@ -128,14 +129,19 @@ def by_side(system: MultiFunctional, xp: Any, rows: Array) -> Array:
 class Echo:
     """Per side, in units of the receiver's noise: `P` (B, 2, L, L), what targets return `E` (B, 2, L, S), `T` (B, 2, ., L).
 
-    `gain` (B, 2, L, 1): alpha over the noise's amplitude, 0 where a side is filled up. Kind `mf`: `direct` F (B, 2, M_s, S) =
-    `G_i W` over the noise's amplitude, `own` (B, 2, L, L): surface noise that each target sends back, `at_least` P without it.
+    `gain` (B, 2, L, 1): alpha over the noise's amplitude, 0 where a side is filled up. For the filter `u = Q^-1 T c`: `direct` F
+    (B, 2, M_s, S), `G_i W` over the noise's amplitude, `own` N (B, 2, L, L), surface noise that targets return, `silent` P and
+    `solved` `Q^-1 T` (B, 2, M_s, L) without it (kind `mf` only); other kinds: `solved` (B, 2, N, L) with all noise.
     """
 
     p: Array
     e: Array
     t: Array
     gain: Array
+    solved: Array
+    direct: Array | None = None
+    own: Array | None = None
+    silent: Array | None = None
 
 
 def target_gain(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene) -> Array:
@@ -155,8 +161,9 @@ def echo(
         t = by_side(system, xp, double(xp, scene.sensor_steering)).mT
         w = design.all_beams
         f = double(xp, scene.bs_sensor @ (w if system.time_switching else w[:, None])) / math.sqrt(system.noise_sensor_w)
-        p = with_noise(xp, interference(xp, t, f), returned_noise(system, xp, scene, gain, made))
-        return Echo(p, e, t, gain)
+        silent, solved = interference(xp, t, f)
+        own = returned_noise(system, xp, scene, gain, made)
+        return Echo(with_noise(xp, silent, own), e, t, gain, solved, f, own, silent)
     hop = spread(xp, design.coefficients, system.target_counts) * xp.conj(scene.target_steering)  # rho_l
     t = by_side(system, xp, double(xp, hop @ scene.bs_ris)).mT
     # in units of the noise: each side's echo is T_i E_i S; the other side's is interference
@@ -169,7 +176,8 @@ def echo(
         noise = noise + (h @ herm(xp, h)) / system.noise_sensor_w
         q = q + system.noise_surface_w * noise[:, None]
     q = q + xp.asarray(np.eye(q.shape[-1]))
-    return Echo(herm(xp, t) @ xp.linalg.solve(q, t), e, t, gain)
+    solved = xp.linalg.solve(q, t)
+    return Echo(herm(xp, t) @ solved, e, t, gain, solved)
 
 
 def returned_noise(
@@ -181,15 +189,16 @@ def returned_noise(
     return system.noise_surface_w * (gain @ herm(xp, gain)) * gram
 
 
-def interference(xp: Any, t: Array, f: Array) -> Array:
-    """`T^H (I + F F^H)^-1 T`, (B, 2, L, L), by the smaller of both Gram matrices."""
+def interference(xp: Any, t: Array, f: Array) -> tuple[Array, Array]:
+    """`T^H (I + F F^H)^-1 T`, (B, 2, L, L), and `(I + F F^H)^-1 T`, by the smaller of both Gram matrices."""
     size, streams = f.shape[-2:]
+    adjoint = herm(xp, f)
     if size <= streams:
-        q = f @ herm(xp, f) + xp.asarray(np.eye(size))
-        return herm(xp, t) @ xp.linalg.solve(q, t)
-    k = herm(xp, f) @ f + xp.asarray(np.eye(streams))
-    y = herm(xp, f) @ t
-    return herm(xp, t) @ t - herm(xp, y) @ xp.linalg.solve(k, y)
+        solved = xp.linalg.solve(f @ adjoint + xp.asarray(np.eye(size)), t)
+        return herm(xp, t) @ solved, solved
+    y = adjoint @ t
+    solved = xp.linalg.solve(adjoint @ f + xp.asarray(np.eye(streams)), y)
+    return herm(xp, t) @ t - herm(xp, y) @ solved, t - f @ solved
 
 
 def with_noise(xp: Any, p: Array, own: Array) -> Array:

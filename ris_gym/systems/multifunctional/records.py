@@ -16,8 +16,9 @@ from ris_gym.systems.base import Metrics
 class MultiFunctionalScene(Batch):
     """Channels (amplitudes), steering vectors, positions (m), line-of-sight parts for `fading`, constants of the scene.
 
-    `reference` (kind `mf`; from the arrays of this record, so from the estimates in what is known): `filter` (B, 2, M_s), the
-    filters u_i that the rule for the beams assumes (model page, section 7.6), `projector` (B, N, N) off span {G_i^H u_i}.
+    `reference` (from the arrays of this record, so from the estimates in what is known): `rows` (B, K + L, M), `g_k^H` and
+    `a_l^H`; kind `mf`: `filter` (B, 2, M_s), the filters u_i that the rule for the beams assumes (model page, section 7.6), and
+    `projector` (B, N, N) off span {G_i^H u_i}.
     """
 
     bs_ris: Array  # (B, M, N) H, BS -> surface

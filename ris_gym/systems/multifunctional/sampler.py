@@ -127,10 +127,17 @@ def scale(system: MultiFunctional, los: np.ndarray, axes: tuple[int, ...]) -> np
     return channels.rms(los, axes) * 10.0 ** (-system.rician_db / 20.0)
 
 
-def constants(system: MultiFunctional, scene: MultiFunctionalScene) -> dict[str, np.ndarray] | None:
-    """Filters u_i and the projector off span {G_i^H u_i} of section 7.6; None unless kind `mf`."""
+def constants(system: MultiFunctional, scene: MultiFunctionalScene) -> dict[str, np.ndarray]:
+    """What metrics and rules need once per scene; keys: see `MultiFunctionalScene`."""
+    rows = np.concatenate([np.conj(scene.ris_user), np.conj(scene.target_steering)], axis=1)
     if system.kind != "mf":
-        return None
+        return {"rows": rows}
+    filters, projector = sensing_filters(system, scene)
+    return {"rows": rows, "filter": filters, "projector": projector}
+
+
+def sensing_filters(system: MultiFunctional, scene: MultiFunctionalScene) -> tuple[np.ndarray, np.ndarray]:
+    """Filters u_i (B, 2, M_s) and the projector (B, N, N) off span {G_i^H u_i} of section 7.6; with N <= 2 the identity."""
     g = np.asarray(scene.bs_sensor).astype(np.complex128)
     sensors, antennas = g.shape[2:]
     left = np.linalg.svd(g, full_matrices=False)[0][..., : max(1, min(antennas, sensors // 2))]
@@ -148,7 +155,7 @@ def constants(system: MultiFunctional, scene: MultiFunctionalScene) -> dict[str,
     projector = np.tile(np.eye(antennas, dtype=complex), (len(g), 1, 1))
     if antennas > 2:
         projector -= basis @ np.conj(basis.mT)
-    return {"filter": filters, "projector": projector}
+    return filters, projector
 
 
 def with_constants(system: MultiFunctional, scene: MultiFunctionalScene) -> MultiFunctionalScene:

@@ -41,6 +41,7 @@ class ConvexProgram:
         parameters: set by `solve(name=array)`.
         cone: size of its largest complex semidefinite cone, decides the solver.
         tolerance: of SCS (its eps); Clarabel always gets 1e-7.
+        clarabel: further settings of Clarabel.
         solves: how often it was solved.
     """
 
@@ -49,6 +50,7 @@ class ConvexProgram:
     parameters: Mapping[str, Any]
     cone: int
     tolerance: float = 1e-5
+    clarabel: Mapping[str, Any] = field(default_factory=dict)
     solves: int = field(default=0, init=False)
 
     def solve(self, scene: int, solvers: tuple[str, ...] | None = None, **data: NDArray) -> SolverCall:
@@ -90,7 +92,8 @@ class ConvexProgram:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "may be inaccurate": the caller checks the residuals
                 # no warm start: a result must not depend on the scene solved before
-                self.problem.solve(solver=solver, warm_start=False, **_options(solver, self.tolerance))
+                own = self.clarabel if solver == "CLARABEL" else {}
+                self.problem.solve(solver=solver, warm_start=False, **(_options(solver, self.tolerance) | dict(own)))
             status = self.problem.status
             iterations = int(self.problem.solver_stats.num_iters or 0)
         except (cp.SolverError, ArithmeticError, np.linalg.LinAlgError):

@@ -13,7 +13,7 @@ from ris_gym import variables as var
 from ris_gym.arrays import Array, namespace
 from ris_gym.systems import checks
 from ris_gym.systems.base import System, check_control, check_raw
-from ris_gym.systems.multifunctional import decoding, encoding, features, physics, sampler
+from ris_gym.systems.multifunctional import decoding, encoding, features, gradients, physics, sampler
 from ris_gym.systems.multifunctional.records import (
     MultiFunctionalDesign,
     MultiFunctionalMetrics,
@@ -466,6 +466,30 @@ class MultiFunctional(System):
         if self.min_rate_bps_hz > 0.0:
             return metrics.score[:, None], metrics.margins["rate"] / self.min_rate_bps_hz
         return metrics.score[:, None], xp.zeros((metrics.score.shape[0], 0), dtype=metrics.score.dtype)
+
+    def pieces_jacobian(
+        self, known: MultiFunctionalScene, raw: np.ndarray, control: str = "full"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As the base class; for `full` in closed form (numpy)."""
+        check_raw(self, known, raw, control)
+        return self._jacobian(known, raw, control, None)
+
+    def _jacobian(
+        self, known: MultiFunctionalScene, raw: np.ndarray, control: str, made: decoding.Realised | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`pieces_jacobian`, with `decoding.realised` of `raw` where it is known."""
+        if control != "full" or self.min_rate_bps_hz == 0.0:
+            return super().pieces_jacobian(features.bare(known), raw, control)
+        made = decoding.realised(self, known, raw, control) if made is None else made
+        return gradients.jacobian(self, known, raw, made)
+
+    def observe_local(self, known: MultiFunctionalScene, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
+        """Derivative, per-element paths, Gram matrix (section 12)."""
+        check_raw(self, known, raw, control)
+        made = decoding.realised(self, known, raw, control)
+        common = self.frame(*self._jacobian(known, raw, control, made), penalty)
+        common |= {name: features.shortened(common[name]) for name in ("direction", "ascent")}
+        return common | features.local(self, known, made)
 
     def landscape(self, known: MultiFunctionalScene, control: str = "full") -> Landscape:
         """As the base class."""

@@ -1,7 +1,7 @@
 """Derivatives of the pieces of the penalised score of `multifunctional` in closed form (numpy), for `control="full"`.
 
-The cotangent of a complex array X of a real f is the array C with `df = Re sum conj(C) dX`. A user's rate and a side's echo SINR both
-come from one effective row `r Y`, `Y = H W`: of user k, `r = conj(g_k) theta`; of side i, with the best filter `u` held (the
+The cotangent of a complex array X of a real f is the array C with `df = Re sum conj(C) dX`. A user's rate and a side's echo SINR
+both come from one effective row `r Y`, `Y = H W`: of user k, `r = conj(g_k) theta`; of side i, with the best filter `u` held (the
 envelope theorem), `r = t theta`, `t = u^H T_i diag(alpha) conj(a)`, and what the filter lets through of the direct path.
 """
 
@@ -28,7 +28,7 @@ TINY = 1e-30
 class Cotangents:
     """Of the P = 1 + K pieces (score, slack of each user).
 
-    `beams` (B, P, N, S), time switching (B, P, 2, N, S); `theta` (B, P, 2, M); `time` (B, P): derivative with respect to lambda_r.
+    `beams` (B, P, N, S), time switching (B, P, 2, N, S); `theta` (B, P, 2, M); `time` (B, P): with respect to lambda_r.
     """
 
     beams: np.ndarray

@@ -270,7 +270,7 @@ def evaluate(
     if system.time_switching:
         spent, radiated = xp.max(spent, axis=-1), xp.max(radiated, axis=-1)
     levels = xp.astype(decibel(gamma, 10.0 ** (ECHO_FLOOR_DB / 10.0)), real, copy=False)
-    total = decibel(xp.sum(gamma, axis=-1), 10.0 ** (ECHO_FLOOR_DB / 10.0))
+    total = decibel(xp.sum(at_least(xp, gamma, 10.0 ** (ECHO_FLOOR_DB / 10.0)), axis=-1), 10.0 ** (ECHO_FLOOR_DB / 10.0))
     return MultiFunctionalMetrics(
         objective=objective,
         score=objective / 10.0,

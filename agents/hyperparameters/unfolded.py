@@ -30,6 +30,10 @@ class UnfoldedSettings:
     """First entries of the metric: coordinates of the surface (for 32 of them), and the others."""
     first_momentum: float = 0.5
     """First momentum factor."""
+    memory: float | None = None
+    """Decay of the mean square of each coordinate's slope, by whose root the metric is divided; None: it is not."""
+    anneal: bool = False
+    """Whether the first metric falls over the layers."""
     penalty: float = 2.0
     """Weight of the cost in the ascent and in the loss."""
     batch: int = 128
@@ -57,6 +61,8 @@ class UnfoldedSettings:
         object.__setattr__(self, "first_metric", tuple(float(entry) for entry in self.first_metric))
         if not 0.0 < self.first_momentum < 1.0:
             raise ValueError(f"unfolded.first_momentum must be in (0, 1), got {self.first_momentum!r}")
+        if self.memory is not None and not 0.0 < self.memory < 1.0:
+            raise ValueError(f"unfolded.memory must be None or in (0, 1), got {self.memory!r}")
         if not self.penalty >= 0.0:
             raise ValueError(f"unfolded.penalty must be at least 0, got {self.penalty!r}")
         if self.saturation is not None and not self.saturation > 0.0:
@@ -67,7 +73,7 @@ class UnfoldedSettings:
     def network(self) -> dict[str, Any]:
         """The keywords of `agents.unfolded.network.UnfoldedNetwork`."""
         names = ("layers", "hidden", "width", "knots", "rounds", "context", "penalty", "first_metric", "first_momentum")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "memory", "anneal")}
 
 
 def _whole(name: str, value: Any, least: int) -> None:

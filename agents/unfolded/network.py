@@ -10,7 +10,8 @@ With the pieces s_i, c_j of a landscape and their Jacobian J at x, layer k does
 
 D (diagonal metric), beta and the pace of the dual come from a schedule over k / layers, from a network that sees the state of
 the ascent (levels, dual weights, progress), and, for the coordinates of single elements of the surface, from a network shared
-by all of them. No weight depends on the number of elements, antennas, users, targets or layers, so one network serves any.
+by all of them. With `memory`, D is divided by the root mean square of each coordinate's past slopes. No weight depends on the
+number of elements, antennas, users, targets or layers, so one network serves any.
 Trained without labels and without a critic: the penalised score of the last layers is differentiated through all of them.
 """
 
@@ -83,6 +84,8 @@ class UnfoldedNetwork(nn.Module):
         first_metric: first entries of the metric, for the coordinates of the surface (32 of them) and for the others.
         first_momentum: first momentum factor.
         context: whether the network over the state exists (False: the schedule alone).
+        memory: decay of the mean square of each coordinate's slope, by whose root the metric is divided (None: it is not).
+        anneal: whether the first metric falls over the layers like `(1 + cos) / 2`, down to 3 %.
     """
 
     def __init__(
@@ -97,12 +100,19 @@ class UnfoldedNetwork(nn.Module):
         context: bool = True,
         first_metric: Sequence[float] = (0.8, 1.0),
         first_momentum: float = 0.5,
+        memory: float | None = None,
+        anneal: bool = False,
     ) -> None:
         super().__init__()
         self.layers, self.rounds, self.penalty, self.reach, self.width = layers, rounds, penalty, reach, width
         beta = math.log(first_momentum / (1.0 - first_momentum))
         first = torch.tensor([math.log(first_metric[0]), math.log(first_metric[1]), beta, beta, math.log(2.0)])
-        self.schedule = nn.Parameter(first.repeat(knots, 1))
+        self.memory = memory
+        schedule = first.repeat(knots, 1)
+        if anneal:
+            falling = 0.5 * (1.0 + torch.cos(math.pi * torch.arange(knots) / max(1, knots - 1)))
+            schedule[:, :2] += torch.log(falling.clamp_min(0.03))[:, None]
+        self.schedule = nn.Parameter(schedule)
         self.state: nn.Sequential | None = None
         if context:
             hidden_layers = [nn.Linear(STATE + width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()]
@@ -125,6 +135,7 @@ class UnfoldedNetwork(nn.Module):
         best, level = x, x.new_full((len(x),), -math.inf)
         dual: _Dual | None = None
         previous: Tensor | None = None
+        squares = torch.zeros_like(x)
         values = []
         for k in range(total):
             at = landscape.linearise(x)
@@ -136,6 +147,10 @@ class UnfoldedNetwork(nn.Module):
             change = torch.zeros_like(now) if previous is None else now - previous
             previous = now
             root, beta, pace = self._settings(at, dual.weights(), momentum, landscape.surface, change, k, total)
+            if self.memory is not None:
+                slope = (at.jacobian @ dual.weights()[..., None])[..., 0]
+                squares = self.memory * squares + (1.0 - self.memory) * slope**2
+                root = root / (squares / (1.0 - self.memory ** (k + 1)) + 1e-12).sqrt().sqrt()
             scaled = at.jacobian * root[..., None]
             weights = dual.descend(torch.cat([at.score, at.slack], dim=1), scaled.mT @ scaled, pace, self.rounds)
             step = (scaled @ weights[..., None])[..., 0] * root
@@ -162,7 +177,9 @@ class UnfoldedNetwork(nn.Module):
             answer = self.state(torch.cat(inputs, dim=1))
             general = general + answer[:, :SETTINGS]
             shared = answer[:, SETTINGS:]
-        metric, factor = general[:, :1] + math.log(max(1, surface) / 32.0), general[:, 2:3]
+        metric, factor = general[:, :1], general[:, 2:3]
+        if self.memory is None:  # slopes of single elements fall with their number
+            metric = metric + math.log(max(1, surface) / 32.0)
         if embedded is not None:
             mixed = self.mix(embedded)
             own = self.answer(torch.relu(mixed if shared is None else mixed + shared[:, None]))

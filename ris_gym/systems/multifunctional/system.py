@@ -492,8 +492,15 @@ class MultiFunctional(System):
         return common | features.local(self, known, made)
 
     def landscape(self, known: MultiFunctionalScene, control: str = "full") -> Landscape:
-        """As the base class."""
-        return super().landscape(features.bare(known), control)
+        """As the base class; for `full` over the surface and beams that follow it."""
+        if control != "full":
+            return super().landscape(features.bare(known), control)
+        check_control(self, control)
+        try:
+            from ris_gym.systems.multifunctional.landscape import MultiFunctionalLandscape
+        except ImportError as error:
+            raise ImportError("landscapes need torch: pip install 'ris_gym[agents]'") from error
+        return MultiFunctionalLandscape(self, known)
 
 
 def _pair_of_counts(name: str, value: Any, least: int) -> tuple[int, int]:

@@ -1,13 +1,14 @@
 """Parametrisation over the registry: `paper` is every registered paper, `combination` every valid (paper, keywords).
 
-`discrete_paper` is every paper whose surface may have an alphabet, `preset` every (paper, name of a preset).
+`discrete_paper` is every paper whose surface may have an alphabet (fixture `alphabet`: the fields for it), `preset` every (paper,
+name of a preset). Papers with many kinds (`PAIRED`) have combinations that cover every pair of values.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
@@ -17,7 +18,13 @@ from ris_gym import registry
 from ris_gym import variables as var
 
 SMALL = {"num_antennas": 3, "num_elements": 4, "num_sensing_beams": 1, "angles_deg": (-30.0, 30.0)}
-OWN: dict[str, dict[str, Any]] = {"active_crb": {"num_antennas": 6, "num_users": 2, "num_scatterers": 4}}
+OWN: dict[str, dict[str, Any]] = {
+    "active_crb": {"num_antennas": 6, "num_users": 2, "num_scatterers": 4},
+    "multifunctional": {
+        "num_antennas": 4, "num_elements_h": 2, "num_elements_v": 2, "num_sensors_h": 3, "num_sensors_v": 3,
+        "num_users": (1, 1), "num_targets": (1, 1),
+    },
+}  # fmt: skip
 """What a paper needs beside or instead of `SMALL`."""
 
 
@@ -32,6 +39,28 @@ def fields_of(paper: registry.Paper) -> set[str]:
     return {field.name for field in dataclasses.fields(registry.load(paper.system))}
 
 
+def sized(paper: registry.Paper, num_elements: int) -> dict[str, Any]:
+    """Fields of a surface with that many elements."""
+    if "num_elements" in fields_of(paper):
+        return {"num_elements": num_elements}
+    return {"num_elements_h": num_elements, "num_elements_v": 1}
+
+
+def lettered(paper: registry.Paper, bits: int) -> dict[str, Any]:
+    """Fields that give every variable of the surface an alphabet."""
+    return {"phase_bits": bits} | {"multifunctional": {"kind": "passive"}}.get(paper.name, {})
+
+
+@pytest.fixture
+def elements() -> Callable[[registry.Paper, int], dict[str, Any]]:
+    return sized
+
+
+@pytest.fixture
+def alphabet() -> Callable[[registry.Paper, int], dict[str, Any]]:
+    return lettered
+
+
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "beampattern": ({"num_users": 2, "cancel_sensing": False}, {"num_sensing_beams": 0, "los_bs_ris": True}),
     "active_crb": (
@@ -42,11 +71,58 @@ VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
 """Kinds of a paper's system; each meets every control, and in turn the episodes, observations and precisions."""
 
 
+PAIRED: dict[str, dict[str, tuple[Any, ...]]] = {
+    "multifunctional": {
+        "surface": (
+            {"protocol": "es"}, {"protocol": "ms"}, {"protocol": "ts"}, {"kind": "active"}, {"kind": "star"}, {"kind": "passive"},
+            {"kind": "passive", "phase_bits": 2, "action": "discrete", "control": "surface"},
+        ),
+        "control": ("full", "structured", "surface"),
+        "episode": ("refine", "one_shot", "fading"),
+        "observation": ("csi", "local"),
+        "csi_error": (0.0, 0.1),
+        "dtype": ("complex64", "complex128"),
+        "load": (
+            {}, {"objective_form": "sum", "phase_bits": 1, "num_users": (2, 0), "num_sensing_beams": 0, "min_rate_bps_hz": 0.0},
+            {"num_users": (0, 1), "num_targets": (1, 2), "num_sensors_h": 1, "num_sensors_v": 1},
+        ),
+    },
+}  # fmt: skip
+"""Values of a paper whose pairs are covered instead of all combinations; entries that are dictionaries are sets of keywords."""
+
+
+def covering(values: dict[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Combinations that hold every pair of values of two names, greedily (the first one that holds most pairs not yet held)."""
+    names = list(values)
+    rows = list(itertools.product(*(range(len(values[name])) for name in names)))
+    pairs = {row: set(itertools.combinations(enumerate(row), 2)) for row in rows}
+    left, chosen = set().union(*pairs.values()), []
+    while left:
+        row = max(rows, key=lambda row: len(pairs[row] & left))
+        left -= pairs[row]
+        chosen.append({name: values[name][index] for name, index in zip(names, row, strict=True)})
+    return chosen
+
+
+def paired(paper: registry.Paper) -> Iterator[dict[str, Any]]:
+    """The combinations of `PAIRED`, small and short. What a kind of surface fixes stays as it is."""
+    for row in covering(PAIRED[paper.name]):
+        keywords = {"action": "box"} | {name: value for name, value in row.items() if not isinstance(value, dict)}
+        fields = small(paper)
+        for chosen in (value for value in reversed(row.values()) if isinstance(value, dict)):
+            fields |= chosen
+        keywords |= {name: fields.pop(name) for name in ("action", "control") if name in fields}
+        yield keywords | fields | {"horizon": 2}
+
+
 def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
     """Every valid combination of episode, control, observation, action and CSI error, small and short, and the variants.
 
     Exact CSI is left out where derivatives come from torch (30 ms each): there the CSI error stands for both.
     """
+    if paper.name in PAIRED:
+        yield from paired(paper)
+        return
     system_class = registry.load(paper.system)
     fields, names = small(paper), fields_of(paper)
     errors = (0.0, 0.1) if system_class.csi_errors else (0.0,)
@@ -72,16 +148,21 @@ def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
 
 
 def _costly(name: str, keywords: dict[str, Any]) -> bool:
-    """Where derivatives may come from torch (30 ms each), the vector check is made in `refine` with CSI error only."""
+    """Where derivatives may come from torch (30 ms each), the vector check is made in `refine` with CSI error only.
+
+    Of a paper with covered pairs only for discrete actions.
+    """
     system_class = next(registry.load(paper.system) for paper in registry.PAPERS.values() if paper.id == name)
     torch = keywords["observation"] == "local" and keywords["control"] != system_class.controls[0]
     first = keywords["episode"] == system_class.episodes[0].name and keywords["csi_error"] == 0.1 * system_class.csi_errors
-    return torch and not first
+    paired = any(registry.PAPERS[paper].id == name for paper in PAIRED)
+    return torch and not (first and (keywords["action"] == "discrete" or not paired))
 
 
 def _name(paper_id: str, keywords: dict[str, Any]) -> str:
     """The varied keywords of a combination; sizes are left out."""
-    shown = {name: value for name, value in keywords.items() if name not in SMALL and name not in ("horizon", "num_scatterers")}
+    known = SMALL | OWN.get(next(paper.name for paper in registry.PAPERS.values() if paper.id == paper_id), {})
+    shown = {name: value for name, value in keywords.items() if name != "horizon" and known.get(name) != value}
     first = [str(shown.pop(name)) for name in ("episode", "control", "observation", "action", "csi_error")]
     return "-".join([paper_id.partition("/")[2], *first, *(f"{name}={value}" for name, value in shown.items())])
 

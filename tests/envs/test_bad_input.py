@@ -41,8 +41,8 @@ def test_bad_actions(make: Any, episode: Any, num_envs: int | None) -> None:
 
 
 @pytest.mark.parametrize("num_envs", [None, 3])
-def test_bad_discrete_actions(make: Any, discrete_paper: Any, num_envs: int | None) -> None:
-    env = make(discrete_paper, num_envs, control="surface", action="discrete", phase_bits=2)
+def test_bad_discrete_actions(make: Any, alphabet: Any, discrete_paper: Any, num_envs: int | None) -> None:
+    env = make(discrete_paper, num_envs, control="surface", action="discrete", **alphabet(discrete_paper, 2))
     env.reset(seed=0)
     before, shape = state(env), env.action_space.shape
     for action in (np.full(shape, 4), np.full(shape, -1), np.zeros(shape), np.zeros((*shape, 1), int), np.full(shape, True)):
@@ -90,8 +90,8 @@ def test_invalid_combinations(paper: Any) -> None:
                 make(episode=episode.name, horizon=1)
 
 
-def test_bad_options(make: Any, paper: Any) -> None:
-    other = make(paper, num_elements=5)
+def test_bad_options(make: Any, elements: Any, paper: Any) -> None:
+    other = make(paper, **elements(paper, 5))
     other.reset(seed=0)
     single, batch = make(paper), make(paper, 3)
     nan = single.unwrapped.system.sample(np.random.default_rng(0), 1).map(lambda array: array * np.nan)

@@ -13,21 +13,22 @@ import pytest
 from ris_gym import registry, testing
 
 
-def small(paper: Any, **fields: Any) -> Any:
-    return registry.load(paper.system)(num_elements=6, **fields)
+@pytest.fixture
+def small(elements: Any) -> Any:
+    return lambda paper, **fields: registry.load(paper.system)(**(elements(paper, 6) | fields))
 
 
-def test_projection(paper: Any) -> None:
+def test_projection(small: Any, paper: Any) -> None:
     testing.check_projection(small(paper))
     if hasattr(registry.load(paper.system), "phase_bits"):
         testing.check_projection(small(paper, phase_bits=2))
 
 
-def test_gradient(paper: Any) -> None:
+def test_gradient(small: Any, paper: Any) -> None:
     testing.check_gradient(small(paper))
 
 
-def test_projection_finds_faults(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_projection_finds_faults(small: Any, paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     system_class = registry.load(paper.system)
     project = system_class.project
     monkeypatch.setattr(system_class, "project", lambda self, scene, design: design.map(lambda array: 0.5 * array))
@@ -39,7 +40,7 @@ def test_projection_finds_faults(paper: Any, monkeypatch: pytest.MonkeyPatch) ->
         testing.check_projection(small(paper))
 
 
-def test_gradient_finds_faults(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient_finds_faults(small: Any, paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     system_class = registry.load(paper.system)
     jacobian = system_class.pieces_jacobian
 
@@ -128,24 +129,27 @@ def faulty(vector_class: Any, fault: str) -> Any:
     ["metadata", "space", "seed", "options", "reset_mask", "buffer", "dtype", "flags", "end", "mask", "key", "info_dtype",
      "final", "reward", "space_left", None],
 )  # fmt: skip
-def test_vector_check_finds_faults(paper: Any, fault: str | None) -> None:
+def test_vector_check_finds_faults(elements: Any, paper: Any, fault: str | None) -> None:
     make = faulty(registry.load(paper.vector_env), fault or "")
 
     def single(**keywords: Any) -> gymnasium.Env:
         return gymnasium.make(paper.id, disable_env_checker=True, **keywords)
 
     if fault is None:
-        return testing.check_vector_env(make, single=single, num_elements=3, horizon=2)
+        return testing.check_vector_env(make, single=single, horizon=2, **elements(paper, 3))
     with pytest.raises(AssertionError) as error:
-        testing.check_vector_env(make, single=single, num_elements=3, horizon=2)
+        testing.check_vector_env(make, single=single, horizon=2, **elements(paper, 3))
     assert len(str(error.value)) > 15
 
 
 def test_docstrings() -> None:
     import ris_gym.envs.active_crb
     import ris_gym.envs.beampattern
+    import ris_gym.envs.multifunctional
     import ris_gym.testing.vector
 
-    for module in (ris_gym.envs.active_crb, ris_gym.envs.beampattern, ris_gym.testing.vector):
+    for module in (
+        ris_gym.envs.active_crb, ris_gym.envs.beampattern, ris_gym.envs.multifunctional, ris_gym.testing.vector,
+    ):  # fmt: skip
         result = doctest.testmod(module, raise_on_error=False)
         assert result.failed == 0 and result.attempted > 0, module.__name__

@@ -45,8 +45,8 @@ def test_double_precision(paper: Any) -> None:
     testing.check_vector_env(paper.id, num_envs=3, horizon=2, dtype="complex128", start="random", tolerance=1e-6)
 
 
-def test_gymnasium_checks_rendering_too(paper: Any) -> None:
-    env = gymnasium.make(paper.id, render_mode="rgb_array", num_elements=3, horizon=2).unwrapped
+def test_gymnasium_checks_rendering_too(elements: Any, paper: Any) -> None:
+    env = gymnasium.make(paper.id, render_mode="rgb_array", horizon=2, **elements(paper, 3)).unwrapped
     gymnasium_check(env)
     env.close()
 

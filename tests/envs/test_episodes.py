@@ -102,9 +102,9 @@ def test_reward_of_other_episodes_is_the_penalised_score(make: Any, episode: Any
 
 @pytest.mark.parametrize("observation", ["csi", "local"])
 @pytest.mark.parametrize("start", ["rule", "random"])
-def test_observations_are_hardly_ever_clipped(make: Any, paper: Any, observation: str, start: str) -> None:
+def test_observations_are_hardly_ever_clipped(make: Any, elements: Any, paper: Any, observation: str, start: str) -> None:
     system = registry.load(paper.system)
-    size = {"num_elements": 12} | ({"num_antennas": system.num_antennas} if hasattr(system, "num_antennas") else {})
+    size = elements(paper, 12) | ({"num_antennas": system.num_antennas} if hasattr(system, "num_antennas") else {})
     assert_hardly_clipped(make(paper, 64, horizon=8, observation=observation, start=start, **size))
 
 

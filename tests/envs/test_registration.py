@@ -26,8 +26,8 @@ def test_light_imports() -> None:
         "import sys, gymnasium, ris_gym, ris_gym.envs, ris_gym.testing, ris_gym.systems\n"
         f"heavy = {HEAVY}\n"
         "print([name for name in heavy if name in sys.modules])\n"
-        "for name in ('Beampattern', 'ActiveCrb'):\n"
-        "    env = gymnasium.make_vec(f'ris_gym/{name}-v0', 2, observation='local', num_elements=4)\n"
+        "for name in ('Beampattern', 'ActiveCrb', 'MultiFunctional'):\n"
+        "    env = gymnasium.make_vec(f'ris_gym/{name}-v0', 2, observation='local')\n"
         "    env.reset(seed=0); env.step(env.action_space.sample())\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -58,10 +58,10 @@ def test_other_modes_are_refused(make: Any, paper: Any, mode: str) -> None:
         as_sb3(make(paper, 2, autoreset_mode=mode))
 
 
-def test_ppo_learns_on_it(make: Any, paper: Any) -> None:
+def test_ppo_learns_on_it(make: Any, alphabet: Any, paper: Any) -> None:
     from stable_baselines3 import PPO
 
-    discrete = {"phase_bits": 1, "action": "discrete"} if hasattr(registry.load(paper.system), "phase_bits") else {}
+    discrete = {"action": "discrete", **alphabet(paper, 1)} if hasattr(registry.load(paper.system), "phase_bits") else {}
     env = as_sb3(make(paper, 4, control="surface", horizon=3, autoreset_mode="SameStep", **discrete))
     model = PPO("MlpPolicy", env, n_steps=4, batch_size=8, n_epochs=1, seed=0, device="cpu").learn(32)
     assert model.num_timesteps == 32 and len(model.ep_info_buffer) > 0

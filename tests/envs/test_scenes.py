@@ -66,8 +66,8 @@ def test_injected_scenes_with_a_mask(make: Any, paper: Any) -> None:
     assert same(env.unwrapped.scene[[0, 2]], scenes) and same(env.unwrapped.scene[1], before[1])
 
 
-def test_the_file_is_for_the_size_of_the_environment(make: Any, paper: Any, tmp_path: Path) -> None:
-    system = make(paper, num_elements=6).unwrapped.system
+def test_the_file_is_for_the_size_of_the_environment(make: Any, elements: Any, paper: Any, tmp_path: Path) -> None:
+    system = make(paper, **elements(paper, 6)).unwrapped.system
     save_scenes(tmp_path / "six.npz", system, system.sample(np.random.default_rng(0), 2))
     with pytest.raises(ValueError, match=r"six\.npz"):
         make(paper, scenes=tmp_path / "six.npz")

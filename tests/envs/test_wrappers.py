@@ -63,19 +63,20 @@ def test_dict_actions(make: Any, episode: Any, control: str) -> None:
         assert np.array_equal(mine, theirs)
 
 
-def test_dict_actions_conform(paper: Any) -> None:
+def test_dict_actions_conform(elements: Any, paper: Any) -> None:
     gymnasium.register("DictView-v0", lambda **keywords: DictActions(gymnasium.make(paper.id, **keywords)))
     try:
-        check_env(gymnasium.make("DictView-v0", num_elements=3, horizon=2, disable_env_checker=True), skip_render_check=True)
+        env = gymnasium.make("DictView-v0", horizon=2, disable_env_checker=True, **elements(paper, 3))
+        check_env(env, skip_render_check=True)
     except UserWarning as warning:  # wrapped on purpose
         assert "unwrapped" in str(warning)
     finally:
         del gymnasium.registry["DictView-v0"]
 
 
-def test_dict_actions_need_a_box(make: Any, discrete_paper: Any) -> None:
+def test_dict_actions_need_a_box(make: Any, alphabet: Any, discrete_paper: Any) -> None:
     with pytest.raises(ValueError, match="action='box'"):
-        DictActions(make(discrete_paper, control="surface", action="discrete", phase_bits=1))
+        DictActions(make(discrete_paper, control="surface", action="discrete", **alphabet(discrete_paper, 1)))
 
 
 def test_dict_actions_refuse(make: Any, paper: Any) -> None:

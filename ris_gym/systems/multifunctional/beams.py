@@ -7,12 +7,12 @@ hat of the page (projected off what the sensors' filters hear) is a product with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ris_gym.arrays import Array, abs2, at_least, constant, energy, herm
+from ris_gym.arrays import Array, abs2, at_least, constant, energy, herm, to_numpy
 from ris_gym.systems.multifunctional import physics
 from ris_gym.systems.multifunctional.records import MultiFunctionalScene
 
@@ -33,11 +33,7 @@ def quiet(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, rows: A
 
 
 def isotropic(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array) -> tuple[Array, Array]:
-    """`theta` scaled up or down to the surface's budget with `W W^H = (P_BS / N) I`, and how much larger it was, (B,) or (B, 2).
-
-    From there the directions of the beams are computed, so that they do not depend on a common factor of theta, which the
-    projection to the surface's budget changes.
-    """
+    """`theta` scaled up or down to the surface's budget with `W W^H = (P_BS / N) I`, and its size before, (B,) or (B, 2)."""
     slots = (theta.shape[0], 2) if system.time_switching else (theta.shape[0],)
     if not system.amplifies:
         return theta, xp.ones(slots, dtype=xp.real(theta).dtype)
@@ -84,48 +80,65 @@ def mean_energy(xp: Any, h: Array) -> Array:
 # -- rule -----------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Slot:
-    """Directions of one slot and what they do at the scaled theta: users first, then the sensing streams.
-
-    `directions` (B, N, K + S_0); `gain` (B, K, K + S_0): `|h_k^H d_j|^2`; `amplified` (B, K): surface noise at the users; W.
-    `cost` (B, K + S_0): what the surface radiates of a watt of each direction; `own` (B,): of its noise, W.
-    """
-
-    directions: Array
-    gain: Array
-    amplified: Array
-    cost: Array
-    own: Array
-
-    @property
-    def users(self) -> int:
-        """Users served in this slot."""
-        return int(self.gain.shape[1])
-
-
 def rule(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array, time: Array | None) -> Array:
-    """Beams that aim at feasibility (steps 2 to 6), W (B, N, S) or (B, 2, N, S).
+    """Beams that aim at feasibility (steps 1 to 6), W (B, N, S) or (B, 2, N, S)."""
+    return consistent(system, xp, known, theta, lambda scaled: _beams(system, xp, known, scaled, time))
 
-    Powers and the surface's scale depend on each other; step 6 is repeated until they agree, so that the rule's design is its own
-    start (the page repeats it once).
+
+def consistent(
+    system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array, beams: Callable[[Array], Array]
+) -> Array:
+    """W = beams(theta') with theta' the coefficients that the surface's budget leaves of theta with this W.
+
+    The page computes the beams twice; here they are computed until both agree, so that a design is its own start.
     """
-    scaled, size = isotropic(system, xp, known, theta)
-    rows, eta, amplified = raw_rows(system, xp, known, scaled)
+    if not system.amplifies:
+        return beams(theta)
+    gain = abs2(xp, theta)
+    size = isotropic(system, xp, known, theta)[1]
+    scale = 1.0 / at_least(xp, size, 1.0)
+    tolerance = 4.0 * float(xp.finfo(gain.dtype).eps)
+    w = beams(theta * wide(system, scale))
+    for _ in range(FIXED_POINT_ROUNDS):
+        load = physics.energy(xp, physics.incoming(system, known, w))
+        radiated = physics.surface_power(system, xp, gain, load) / system.surface_power_w
+        new = 1.0 / xp.sqrt(at_least(xp, radiated, 1.0))
+        if float(np.max(to_numpy(xp.abs(new - scale)), initial=0.0)) <= tolerance:
+            break
+        scale = new
+        w = beams(theta * wide(system, scale))
+    return w
+
+
+def _beams(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array, time: Array | None) -> Array:
+    """Steps 2 to 5 at theta."""
+    rows, eta, amplified = raw_rows(system, xp, known, theta)
     noise = xp.sqrt(amplified + system.noise_user_w)
     both = quiet(system, xp, known, xp.concat([rows / noise[..., None], eta], axis=1))
     h, eta = both[:, : system.users], both[:, system.users :]
-    gain = abs2(xp, scaled)
-    parts = []
-    for i in range(2) if system.time_switching else (None,):
-        users = slice(None) if i is None else system.user_slices[i]
-        targets = slice(None) if i is None else system.target_slices[i]
-        reflecting = xp.sum(gain, axis=1) if i is None else gain[:, i]
-        slot = _slot(system, xp, known, rows[:, users], amplified[:, users], h[:, users], eta[:, targets], reflecting)
-        fraction = None if time is None else time if i == 0 else 1.0 - time
-        w = _powered(system, xp, slot, size if i is None else size[:, i], fraction)
-        parts.append(w if i is None else widened(system, xp, w, i))
-    return parts[0] if len(parts) == 1 else xp.stack(parts, axis=1)
+    ones = xp.ones((h.shape[0],), dtype=noise.dtype)
+    if time is None:
+        required = (2.0**system.min_rate_bps_hz - 1.0) * ones
+        return _slot(system, xp, rows / noise[..., None], h, eta, RATE_MARGIN * required)
+    slots = []
+    for i, share in enumerate((time, 1.0 - time)):
+        users, targets = system.user_slices[i], system.target_slices[i]
+        part = _slot(system, xp, (rows / noise[..., None])[:, users], h[:, users], eta[:, targets], slot_sinr(system, xp, share))
+        slots.append(widened(system, xp, part, i))
+    return xp.stack(slots, axis=1)
+
+
+def slot_sinr(system: MultiFunctional, xp: Any, share: Array) -> Array:
+    """SINR (B,) that gives R_min in a share of time, with the rule's margin; at most 60 bit per slot."""
+    return RATE_MARGIN * xp.expm1(physics.LN2 * xp.clip(system.min_rate_bps_hz / share, None, 60.0))
+
+
+def widened(system: MultiFunctional, xp: Any, part: Array, side: int) -> Array:
+    """Columns (users of a side, others) with zero columns for the other side's users."""
+    count = system.user_counts[side]
+    none = xp.zeros((*part.shape[:-1], system.user_counts[1 - side]), dtype=part.dtype)
+    own = [part[..., :count], none] if side == 0 else [none, part[..., :count]]
+    return xp.concat([*own, part[..., count:]], axis=-1)
 
 
 def raw_rows(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array) -> tuple[Array, Array, Array]:
@@ -136,89 +149,54 @@ def raw_rows(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, thet
     return rows[:, : system.users], rows[:, system.users :], at_least(xp, amplified, 0.0)
 
 
-def _slot(
-    system: MultiFunctional, xp: Any, known: MultiFunctionalScene, rows: Array, amplified: Array, h: Array, eta: Array,
-    reflecting: Array,
-) -> Slot:  # fmt: skip
-    """Directions of a slot from rows without and with Pi."""
+def _slot(system: MultiFunctional, xp: Any, rows: Array, h: Array, eta: Array, required: Array) -> Array:
+    """Beams of a slot (B, N, K + S_0) from rows over noise without and with Pi; `required` (B,): SINR."""
     users, streams = rows.shape[1], system.num_sensing_beams
-    parts = []
+    parts = [herm(xp, rows)[..., :0]]  # nothing to send in a slot without users and sensing streams
     if users:
-        ones = xp.ones((rows.shape[0],), dtype=xp.real(rows).dtype)
-        parts.append(towards_users(xp, h, (users / system.power_w) * ones))
+        parts.append(towards_users(xp, h, (users / system.power_w) * xp.ones_like(required)))
     if streams:
         parts.append(_sensing(system, xp, h, eta))
-    parts.append(herm(xp, rows)[..., :0])  # nothing to send in a slot without users and sensing streams
     directions = xp.concat(parts, axis=-1)
-    through = abs2(xp, known.bs_ris @ directions)
-    cost = xp.sum(reflecting[..., None] * through, axis=1)
-    own = system.noise_surface_w * xp.sum(reflecting, axis=-1)
-    return Slot(directions, abs2(xp, rows @ directions), amplified, cost, own)
+    gain = abs2(xp, rows @ directions)
+    share = xp.ones((gain.shape[0], streams), dtype=gain.dtype) / max(1, streams)
+    return directions * xp.sqrt(just_served(xp, gain, required, share, system.power_w) + 1e-30)[:, None, :]
 
 
-FIXED_POINT_ROUNDS = 16
+FIXED_POINT_ROUNDS = 12
+LARGEST_WEIGHT = 1e6
+"""Ratio of required SINR to the channel's gain (per watt) above which a user counts as out of reach."""
 
 
-def _powered(system: MultiFunctional, xp: Any, slot: Slot, size: Array, fraction: Array | None) -> Array:
-    """Step 5 and its fixed point: W of the slot, (B, N, K + S_0). `size` (B,): of the given theta, over the scaled one."""
-    rate = system.min_rate_bps_hz
-    if fraction is None:
-        required = RATE_MARGIN * (2.0**rate - 1.0) + 0.0 * size
-    else:
-        required = RATE_MARGIN * (xp.exp(physics.LN2 * rate / fraction) - 1.0)
-    scale = size
-    powers = _powers(system, xp, slot, scale, required)
-    for _ in range(FIXED_POINT_ROUNDS if system.amplifies else 0):
-        radiated = (xp.sum(powers * slot.cost, axis=-1) + slot.own) / system.surface_power_w
-        scale = xp.minimum(size, 1.0 / xp.sqrt(at_least(xp, radiated, 1e-20)))
-        powers = _powers(system, xp, slot, scale, required)
-    return slot.directions * xp.sqrt(powers + 1e-30)[:, None, :]
+def just_served(xp: Any, gain: Array, required: Array, share: Array, power: float) -> Array:
+    """Powers (B, K + S_0) with which every user just gets its SINR, the rest being for sensing in shares (B, S_0).
 
-
-def _powers(system: MultiFunctional, xp: Any, slot: Slot, scale: Array, required: Array) -> Array:
-    """Powers of the directions with the surface at `scale`, W: users just served with the margin, the rest for sensing."""
-    power, streams, users = system.power_w, system.num_sensing_beams, slot.users
+    `gain` (B, K, K + S_0): of every direction at every user, over noise; `required` (B,): SINR. Where that takes more than
+    `power`: nothing for sensing, equal powers for the users.
+    """
+    users = gain.shape[1]
     if not users:
-        return xp.full_like(slot.cost, power / max(1, streams))
-    squared = scale[:, None] ** 2
-    relative = squared / (squared * slot.amplified + system.noise_user_w)
-    gain = slot.gain * relative[..., None]
+        return power * share
     mixed, heard = gain[..., :users], gain[..., users:]
     eye = constant(xp, np.eye(users), gain)
-    own = at_least(xp, xp.sum(mixed * eye, axis=-1), 1e6 * float(xp.finfo(gain.dtype).smallest_normal))
-    weight = required[:, None] / own
+    own = xp.sum(mixed * eye, axis=-1)
+    reached = own * LARGEST_WEIGHT > required[:, None]
+    weight = xp.where(reached, required[:, None] / xp.where(reached, own, xp.ones_like(own)), xp.zeros_like(own))
     mixing = eye - weight[..., None] * (mixed * (1.0 - eye))  # rows over their own gain
-    average = xp.sum(heard, axis=-1) / max(1, streams)
-    right = xp.stack([weight, weight * average], axis=-1)
-    both = _solved(xp, mixing, right)
+    sound = xp.all(reached, axis=-1) & (xp.max(xp.abs(mixing), axis=(-2, -1)) < LARGEST_WEIGHT)
+    mixing = xp.where(sound[:, None, None], mixing, eye)
+    right = xp.stack([weight, weight * xp.sum(heard * share[:, None], axis=-1)], axis=-1)
+    both = xp.linalg.solve(mixing, right)
     a, b = both[..., 0], both[..., 1]
     left = (power - xp.sum(a, axis=-1)) / (1.0 + xp.sum(b, axis=-1))
-    good = (left > 0.0) & xp.all(a >= 0.0, axis=-1) & xp.all(b >= 0.0, axis=-1)
-    left = xp.where(good, left, xp.zeros_like(left))
+    good = sound & (left > 0.0) & xp.all(a >= 0.0, axis=-1) & xp.all(b >= 0.0, axis=-1)
     equal = xp.full_like(a, power / users)
-    if not streams:  # nothing else to send: all power to the users, in proportion
-        whole = xp.sum(a, axis=-1, keepdims=True)
-        good = good & (whole[:, 0] > 0.0)
-        return xp.where(good[:, None], a * (power / xp.where(good[:, None], whole, xp.ones_like(whole))), equal)
-    data = xp.where(good[:, None], a + b * left[:, None], equal)
-    share = xp.broadcast_to((left / streams)[:, None], (left.shape[0], streams))
-    return xp.concat([data, share], axis=-1)
-
-
-def _solved(xp: Any, matrix: Array, right: Array) -> Array:
-    """Solutions (B, K, 2) of small systems; of matrices too large to have a positive one: negative."""
-    eye = constant(xp, np.eye(matrix.shape[-1]), matrix)
-    good = xp.max(xp.abs(matrix), axis=(-2, -1)) < 1e6
-    safe = xp.where(good[:, None, None], matrix, eye) + 1e-13 * eye
-    return xp.linalg.solve(safe, xp.where(good[:, None, None], right, -xp.ones_like(right)))
-
-
-def widened(system: MultiFunctional, xp: Any, part: Array, side: int) -> Array:
-    """Columns (users of a side, others) with zero columns for the other side's users."""
-    count = system.user_counts[side]
-    none = xp.zeros((*part.shape[:-1], system.user_counts[1 - side]), dtype=part.dtype)
-    own = [part[..., :count], none] if side == 0 else [none, part[..., :count]]
-    return xp.concat([*own, part[..., count:]], axis=-1)
+    if not share.shape[1]:  # nothing else to send: all power to the users, in proportion
+        whole = xp.sum(a, axis=-1)
+        good = good & (whole > 0.0)
+        return xp.where(good[:, None], a * (power / xp.where(good, whole, xp.ones_like(whole)))[:, None], equal)
+    left = xp.where(good, left, xp.zeros_like(left))
+    return xp.concat([xp.where(good[:, None], a + b * left[:, None], equal), left[:, None] * share], axis=-1)
 
 
 def _sensing(system: MultiFunctional, xp: Any, quiet_h: Array, quiet_eta: Array) -> Array:
@@ -242,7 +220,12 @@ def _sensing(system: MultiFunctional, xp: Any, quiet_h: Array, quiet_eta: Array)
 
 def structured(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array, values: dict[str, Array]) -> Array:
     """Regularised zero-forcing with the targets as virtual users, powers by logits: W (B, N, K + L) or (B, 2, N, K + L)."""
-    rows, eta, amplified = raw_rows(system, xp, known, isotropic(system, xp, known, theta)[0])
+    return consistent(system, xp, known, theta, lambda scaled: family(system, xp, known, scaled, values))
+
+
+def family(system: MultiFunctional, xp: Any, known: MultiFunctionalScene, theta: Array, values: dict[str, Array]) -> Array:
+    """The beams of `structured` at theta."""
+    rows, eta, amplified = raw_rows(system, xp, known, theta)
     rows = rows / xp.sqrt(amplified + system.noise_user_w)[..., None]
     both = quiet(system, xp, known, xp.concat([rows, eta], axis=1))
     h, eta = both[:, : system.users], both[:, system.users :]

@@ -28,8 +28,8 @@ LEAST_TIME = 0.05
 # -- the surface ----------------------------------------------------------------------------------------------------------------
 
 
-def coefficients(system: MultiFunctional, xp: Any, raw: dict[str, Array]) -> tuple[Array, Array | None]:
-    """`theta` (B, 2, M) of the raw numbers of the surface's variables by name, and the modes (B, M) (mode switching)."""
+def coefficients(system: MultiFunctional, xp: Any, raw: dict[str, Array]) -> Array:
+    """`theta` (B, 2, M) of the raw numbers of the surface's variables by name."""
     m = system.num_elements
     phase = math.pi * raw["phase"]
     turn = cis(xp, quantise_phase(phase, system.phase_levels))
@@ -39,18 +39,18 @@ def coefficients(system: MultiFunctional, xp: Any, raw: dict[str, Array]) -> tup
     if "amplitude" in raw:
         amplitude = (0.5 * amplitude) * (raw["amplitude"] + 1.0)
     if system.time_switching:
-        return turn * xp.reshape(amplitude, turn.shape), None
+        return turn * xp.reshape(amplitude, turn.shape)
     if "split" in raw:
         psi = (0.25 * math.pi) * (raw["split"] + 1.0)
-        return turn * xp.stack([amplitude * xp.cos(psi), amplitude * xp.sin(psi)], axis=1), None
+        return turn * xp.stack([amplitude * xp.cos(psi), amplitude * xp.sin(psi)], axis=1)
     one = amplitude * turn
     if "mode" in raw:
         x = raw["mode"]
         first = xp.astype(x >= 0.0, x.dtype)
         if hasattr(x, "detach"):  # straight-through: d first / d x = 1 / 2
             first = first + 0.5 * (x - x.detach())
-        return xp.stack([first * one, (1.0 - first) * one], axis=1), xp.astype(x < 0.0, xp.int64)
-    return one[:, None, :] * constant(xp, system.mask, phase), None
+        return xp.stack([first * one, (1.0 - first) * one], axis=1)
+    return one[:, None, :] * constant(xp, system.mask, phase)
 
 
 def raw_by_name(system: MultiFunctional, raw: Array, control: str) -> dict[str, Array]:
@@ -138,10 +138,11 @@ def bounded(system: MultiFunctional, theta: Array) -> Array:
 
 
 def assembled(
-    system: MultiFunctional, xp: Any, w: Array, theta: Array, time: Array | None, mode: Array | None = None
+    system: MultiFunctional, xp: Any, w: Array, theta: Array, time: Array | None
 ) -> MultiFunctionalDesign:
     """The design of beams (all columns), coefficients, and what the protocol adds."""
-    if system.mode_switching and mode is None:
+    mode = None
+    if system.mode_switching:
         power = abs2(xp, theta)
         mode = xp.astype(power[:, 1] > power[:, 0], xp.int64)
     if system.time_switching:
@@ -151,7 +152,7 @@ def assembled(
         sensing_beams=w[..., system.users :],
         coefficients=theta,
         time_fraction=time if system.time_switching else None,
-        mode=mode if system.mode_switching else None,
+        mode=mode,
     )
 
 
@@ -187,7 +188,7 @@ def realised(system: MultiFunctional, known: MultiFunctionalScene, raw: Array, c
     """The design of a raw action (B, n)."""
     xp = namespace(raw, known.bs_ris)
     values = raw_by_name(system, raw, control)
-    theta, mode = coefficients(system, xp, values)
+    theta = coefficients(system, xp, values)
     time = time_of(values)
     norm = None
     if control == "full":
@@ -199,7 +200,7 @@ def realised(system: MultiFunctional, known: MultiFunctionalScene, raw: Array, c
     through = physics.incoming(system, known, w)
     load = energy(xp, through)
     kept = within_surface(system, theta, load)
-    return Realised(assembled(system, xp, w, kept, time, mode), theta, through, load, norm)
+    return Realised(assembled(system, xp, w, kept, time), theta, through, load, norm)
 
 
 def raw_beams(system: MultiFunctional, xp: Any, raw: Array) -> tuple[Array, Array]:

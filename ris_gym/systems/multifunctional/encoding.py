@@ -179,9 +179,8 @@ def _regulariser(
     A column `w` along `(h^H h + lambda I)^-1 c` meets `h^H h w + lambda w = s c`; with c projected away,
     `lambda = -<w', (h^H h w)'> / ||w'||^2`, summed over the columns that show it.
     """
-    scaled = rules.isotropic(system, np, known.astype("complex128"), design.coefficients.astype(np.complex128))[0]
     wide = known.astype("complex128")
-    rows, eta, amplified = rules.raw_rows(system, np, wide, scaled)
+    rows, eta, amplified = rules.raw_rows(system, np, wide, design.coefficients.astype(np.complex128))
     rows = rows / np.sqrt(amplified + system.noise_user_w)[..., None]
     both = rules.quiet(system, np, wide, np.concatenate([rows, eta], axis=1))
     h, eta = both[:, : system.users], both[:, system.users :]

@@ -33,7 +33,7 @@ TINY = 1e-30
 
 @dataclass
 class _Slot:
-    """One slot: users and targets served; where its coordinates stand: mix (2, L, K + S_0), loading (K + 1), filter (2, ., M_s)."""
+    """One slot: users and targets served; where coordinates stand: mix (2, L, K + S_0), loading (K + 1), filter (2, ., M_s)."""
 
     users: slice
     targets: slice
@@ -52,8 +52,8 @@ class MultiFunctionalLandscape(Landscape):
     zero-forcing direction of their user), and the powers just meet every rate, what is left being for sensing: the rates are met
     along the whole ascent wherever that is possible, and their derivatives vanish there. Coordinates of the beams are `c`
     (complex), `log mu`, and the filters `u_i` (complex) whose reception is kept free of the BS's direct signal; at 0 they stand
-    for the rule's. The echo SINRs are always those of the best filters. Time switching has one such set per slot. Everything is computed in
-    double precision.
+    for the rule's. The echo SINRs are always those of the best filters. Time switching has one such set per slot. Everything is
+    computed in double precision.
     """
 
     def __init__(self, system: MultiFunctional, known: MultiFunctionalScene, truth: MultiFunctionalScene | None = None) -> None:
@@ -125,7 +125,7 @@ class MultiFunctionalLandscape(Landscape):
         system, xp, scene = self.system, self.xp, self.scene
         at = x.double()
         values = {name: at[:, where] for name, where in var.slices(self.own).items()}
-        theta, _ = decoding.coefficients(system, xp, values)
+        theta = decoding.coefficients(system, xp, values)
         time = decoding.time_of(values)
         scaled, size = rules.isotropic(system, xp, scene, theta)
         rows, eta, amplified = rules.raw_rows(system, xp, scene, scaled)
@@ -136,26 +136,26 @@ class MultiFunctionalLandscape(Landscape):
             required = RATE_MARGIN * (2.0**system.min_rate_bps_hz - 1.0) * torch.ones(len(at), dtype=at.dtype)
             if time is not None:
                 share = time if i == 0 else 1.0 - time
-                required = RATE_MARGIN * torch.expm1(physics.LN2 * system.min_rate_bps_hz / share)
-            made = self._directions(at, slot, rows, eta, amplified, gain[:, i] if switching else gain.sum(dim=1))
-            w = self._powered(made, size[:, i] if switching else size, required, self._strength)
+                required = (RATE_MARGIN / rules.RATE_MARGIN) * rules.slot_sinr(system, xp, share)
+            reflecting, scale = (gain[:, i], size[:, i]) if switching else (gain.sum(dim=1), size)
+            made = self._directions(at, slot, rows, eta, amplified)
+            w = self._powered(made, rows[:, slot.users], amplified[:, slot.users], reflecting, scale, required)
             parts.append(rules.widened(system, xp, w, i) if switching else w)
         return (parts[0] if len(parts) == 1 else torch.stack(parts, dim=1)), theta, time
 
-    def _directions(
-        self, at: Tensor, slot: _Slot, rows: Tensor, eta: Tensor, amplified: Tensor, reflecting: Tensor
-    ) -> rules.Slot:
-        """Unit directions of a slot's streams, and what they do."""
+    def _directions(self, at: Tensor, slot: _Slot, rows: Tensor, eta: Tensor, amplified: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit directions (B, N, K + S_0) of a slot's streams, and the shares (B, S_0) of the sensing streams."""
         system, xp = self.system, self.xp
         k, count = slot.counts
-        rows, amplified, eta = rows[:, slot.users], amplified[:, slot.users], eta[:, slot.targets]
-        h = rows / torch.sqrt(amplified + system.noise_user_w)[..., None]
+        streams = system.num_sensing_beams
+        h = rows[:, slot.users] / torch.sqrt(amplified[:, slot.users] + system.noise_user_w)[..., None]
+        eta = eta[:, slot.targets]
         if self.nulls:
             h, eta = self._quiet(at, slot, h), self._quiet(at, slot, eta)
-        mix = MIX * at[:, slot.mix].unflatten(1, (2, count, k + system.num_sensing_beams))
-        first = torch.zeros(count, k + system.num_sensing_beams, dtype=at.dtype)
-        for j in range(max(count, system.num_sensing_beams) if system.num_sensing_beams else 0):
-            first[j % count, k + j % system.num_sensing_beams] = 1.0
+        mix = MIX * at[:, slot.mix].unflatten(1, (2, count, k + streams))
+        first = torch.zeros(count, k + streams, dtype=at.dtype)
+        for j in range(max(count, streams) if streams else 0):
+            first[j % count, k + j % streams] = 1.0
         wanted = rules.unit(xp, herm(xp, eta)) @ torch.complex(mix[:, 0] + first, mix[:, 1])
         loading = torch.exp(LOADING * at[:, slot.loading])
         if k:
@@ -164,12 +164,9 @@ class MultiFunctionalLandscape(Landscape):
             wanted = rules.loaded(xp, weighted, rules.TARGET_LOADING * mean * loading[:, k], wanted)
             data = rules.towards_users(xp, h, torch.full_like(mean, k / system.power_w))
             wanted = torch.cat([wanted[..., :k] + data, wanted[..., k:]], dim=-1)
-        strength = abs2(xp, wanted).sum(dim=1)
-        self._strength = strength[:, k:] + TINY
-        directions = wanted / torch.sqrt(strength + TINY)[:, None]
-        cost = (reflecting[..., None] * abs2(xp, self.scene.bs_ris @ directions)).sum(dim=1)
-        own = system.noise_surface_w * reflecting.sum(dim=-1)
-        return rules.Slot(directions, abs2(xp, rows @ directions), amplified, cost, own)
+        strength = abs2(xp, wanted).sum(dim=1) + TINY
+        share = strength[:, k:] / strength[:, k:].sum(dim=1, keepdim=True)
+        return wanted / torch.sqrt(strength)[:, None], share
 
     def _quiet(self, at: Tensor, slot: _Slot, rows: Tensor) -> Tensor:
         """Rows times the projector off what the slot's filters hear of the BS."""
@@ -182,41 +179,27 @@ class MultiFunctionalLandscape(Landscape):
         gram = heard @ herm(xp, heard) + LEAST * constant(xp, np.eye(heard.shape[1]), at)
         return rows - (rows @ herm(xp, heard)) @ torch.linalg.solve(gram, heard)
 
-    def _powered(self, slot: rules.Slot, size: Tensor, required: Tensor, strength: Tensor) -> Tensor:
-        """W of a slot: powers that just meet the rates, the rest for sensing in proportion to the streams' strengths."""
-        system = self.system
-        share = strength / strength.sum(dim=1, keepdim=True)
-        scale, powers = size, self._powers(slot, size, required, share)
-        for _ in range(ROUNDS if system.amplifies else 0):
-            radiated = ((powers * slot.cost).sum(dim=-1) + slot.own) / system.surface_power_w
-            scale = torch.minimum(size, 1.0 / torch.sqrt(radiated + TINY))
-            powers = self._powers(slot, scale, required, share)
-        return slot.directions * torch.sqrt(powers + TINY)[:, None].to(slot.directions.dtype)
+    def _powered(
+        self, made: tuple[Tensor, Tensor], rows: Tensor, amplified: Tensor, reflecting: Tensor, size: Tensor, required: Tensor
+    ) -> Tensor:
+        """W of a slot: powers that just meet the rates, the rest for sensing; powers and the surface's scale in a few rounds."""
+        system, xp = self.system, self.xp
+        directions, share = made
+        gain = abs2(xp, rows @ directions)
+        cost = (reflecting[..., None] * abs2(xp, self.scene.bs_ris @ directions)).sum(dim=1)
+        own = system.noise_surface_w * reflecting.sum(dim=-1)
 
-    def _powers(self, slot: rules.Slot, scale: Tensor, required: Tensor, share: Tensor) -> Tensor:
-        """Powers of the directions with the surface at `scale`, W."""
-        power, users = self.system.power_w, slot.users
-        if not users:
-            return power * share
-        squared = scale[:, None] ** 2
-        gain = slot.gain * (squared / (squared * slot.amplified + self.system.noise_user_w))[..., None]
-        mixed, heard = gain[..., :users], gain[..., users:]
-        eye = torch.eye(users, dtype=gain.dtype)
-        weight = required[:, None] / ((mixed * eye).sum(dim=-1) + TINY)
-        mixing = eye - weight[..., None] * (mixed * (1.0 - eye))
-        sound = mixing.detach().abs().amax(dim=(1, 2)) < 1e6
-        mixing = torch.where(sound[:, None, None], mixing, eye)
-        right = torch.stack([weight, weight * (heard * share[:, None]).sum(dim=-1)], dim=-1)
-        a, b = torch.linalg.solve(mixing, torch.where(sound[:, None, None], right, -torch.ones_like(right))).unbind(-1)
-        left = (power - a.sum(dim=-1)) / (1.0 + b.sum(dim=-1))
-        good = (left > 0.0) & (a >= 0.0).all(dim=-1) & (b >= 0.0).all(dim=-1)
-        left = torch.where(good, left, torch.zeros_like(left))
-        equal = torch.full_like(a, power / users)
-        if not share.shape[1]:
-            whole = torch.where(good, a.sum(dim=-1), torch.ones_like(left))
-            return torch.where(good[:, None], a * (power / whole)[:, None], equal)
-        data = torch.where(good[:, None], a + b * left[:, None], equal)
-        return torch.cat([data, left[:, None] * share], dim=1)
+        def powers(scale: Tensor) -> Tensor:
+            squared = scale[:, None] ** 2
+            over_noise = gain * (squared / (squared * amplified + system.noise_user_w))[..., None]
+            served: Tensor = rules.just_served(xp, over_noise, required, share, system.power_w)
+            return served
+
+        power = powers(size)
+        for _ in range(ROUNDS if system.amplifies else 0):
+            radiated = ((power * cost).sum(dim=-1) + own) / system.surface_power_w
+            power = powers(torch.minimum(size, 1.0 / torch.sqrt(radiated + TINY)))
+        return directions * torch.sqrt(power + TINY)[:, None].to(directions.dtype)
 
     def _metrics(self, x: Tensor) -> MultiFunctionalMetrics:
         system, xp = self.system, self.xp

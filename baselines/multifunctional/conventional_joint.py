@@ -1,0 +1,175 @@
+"""Joint ascent of beams and coefficients for star, active and passive: L-BFGS on an augmented Lagrangian.
+
+    max U(W, theta)   s.t.  ln SINR_k >= ln Gamma_k,  P_surf <= P_MF,
+
+with every other constraint in the coordinates: W = V / sqrt(||V||_F^2 + s^2) (s = 0 without a surface budget, where full
+power is best), theta_im = |theta_im| e^{j phi_im}; star: |theta_rm| = cos psi_m, |theta_tm| = sin psi_m, active:
+|theta_m| = cos z_m, passive: 1.
+The filter is eliminated by Lemma 1, its derivative by the envelope theorem.
+
+Source: ours; model page, sections 4, 7.5 and 9 (joint ascent).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multifunctional.conventional_echo import FourHop, utility
+from baselines.multifunctional.units import Channels
+from baselines.tools.lbfgs import minimise
+from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+
+__all__ = ["Coordinates", "joint_ascent"]
+
+MARGIN = 1e-5
+"""Nepers by which the constraints are tightened, so that the residual of the method does not violate them."""
+SHRINK = 0.1
+"""First z and s over ||V||: at 0 their derivatives vanish."""
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """The map from x (B, n) to (W, theta): V real and imaginary, [s], free phases, [psi or z]."""
+
+    channels: Channels
+    streams: int
+
+    @property
+    def parts(self) -> tuple[int, int, int, int]:
+        """Lengths: V, s, phases, levels."""
+        n, m, _, _ = self.channels.sizes
+        star, budget = self.channels.kind == "star", self.channels.budget
+        return 2 * n * self.streams, int(budget), 2 * m if star else m, m if star or budget else 0
+
+    def encode(self, w: ComplexArray, theta: ComplexArray) -> Array:
+        """x (B, n) of beams (B, N, S) and coefficients (B, 2, M) that meet the caps (or the equality)."""
+        batch = len(w)
+        flat = w.reshape(batch, -1)
+        parts = [flat.real, flat.imag]
+        size, total = np.abs(theta), theta.sum(1)
+        if self.channels.budget:
+            spent = np.sqrt(abs2(flat).sum(-1, keepdims=True))
+            parts.append(np.sqrt(np.maximum(1.0 - spent**2, (SHRINK * spent) ** 2)))
+        if self.channels.kind == "star":
+            parts += [np.angle(theta).reshape(batch, -1), np.arctan2(size[:, 1], size[:, 0])]
+        else:
+            parts.append(np.angle(total))
+            if self.channels.budget:
+                parts.append(np.arccos(np.minimum(np.abs(total), np.cos(SHRINK))))
+        return np.concatenate(parts, axis=1)
+
+    def _split(self, x: Array) -> list[Array]:
+        return np.split(x, np.cumsum(self.parts)[:-1], axis=1)
+
+    def decode(self, x: Array) -> tuple[ComplexArray, ComplexArray]:
+        """W (B, N, S) and theta (B, 2, M)."""
+        batch, (n, m, _, _) = len(x), self.channels.sizes
+        v, s, phase, level = self._split(x)
+        half = v.shape[1] // 2
+        length = np.sqrt((v**2).sum(1) + (s**2).sum(1))
+        w = (v[:, :half] + 1j * v[:, half:]) / length[:, None]
+        turn = np.exp(1j * phase)
+        if self.channels.kind == "star":
+            theta = turn.reshape(batch, 2, m) * np.stack([np.cos(level), np.sin(level)], axis=1)
+        else:
+            theta = self.channels.mask[:1] * (turn * np.cos(level) if level.shape[1] else turn)[:, None, :]
+        return w.reshape(batch, n, self.streams), theta
+
+    def pull(self, x: Array, w: ComplexArray, theta: ComplexArray, d_w: ComplexArray, d_theta: ComplexArray) -> Array:
+        """Gradient by x from 2 d / d W^* (B, N, S) and 2 d / d theta^* (B, 2, M); w, theta = decode(x)."""
+        batch = len(x)
+        v, s, _, level = self._split(x)
+        length = np.sqrt((v**2).sum(1, keepdims=True) + (s**2).sum(1, keepdims=True))
+        flat, slope = w.reshape(batch, -1), d_w.reshape(batch, -1)
+        radial = (flat.conj() * slope).real.sum(1, keepdims=True)
+        inner = slope - radial * flat
+        parts = [inner.real / length, inner.imag / length]
+        if s.shape[1]:
+            parts.append(-radial * s / length**2)
+        turned = (theta.conj() * d_theta).imag
+        if self.channels.kind == "star":
+            unit = np.exp(1j * self._split(x)[2]).reshape(theta.shape)
+            along = (unit.conj() * d_theta).real
+            parts += [turned.reshape(batch, -1), np.cos(level) * along[:, 1] - np.sin(level) * along[:, 0]]
+        else:
+            parts.append(turned.sum(1))
+            if level.shape[1]:
+                unit = np.exp(1j * self._split(x)[2])
+                along = (unit.conj() * np.where(self.channels.mask[:1], d_theta, 0.0).sum(1)).real
+                parts.append(-np.sin(level) * along)
+        return np.concatenate(parts, axis=1)
+
+
+class _Lagrangian:
+    """-U + (1 / 2 mu) sum (max(0, lambda + mu c)^2 - lambda^2) and its gradient; c <= 0 are the constraints."""
+
+    def __init__(self, data: FourHop, coordinates: Coordinates, count: int) -> None:
+        self.data, self.coordinates = data, coordinates
+        users = data.channels.ris_user.shape[1]
+        self.needs = data.channels.threshold > 0
+        self.multiplier = np.zeros((count, users + int(data.channels.budget)))
+        self.weight = np.full(count, 10.0)
+
+    def constraints(self, data: FourHop, theta: ComplexArray, v: ComplexArray) -> Array:
+        """c (B, K or K + 1), nepers."""
+        ratio = data.user_ratio(theta, v)
+        c = MARGIN - np.where(data.channels.threshold > 0, ratio, np.inf)
+        if data.channels.budget:
+            c = np.concatenate([c, np.log(data.surface_use(theta, v))[:, None] + MARGIN], axis=1)
+        return c
+
+    def __call__(self, x: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+        data = self.data if len(rows) == len(self.data) else self.data[rows]
+        w, theta = self.coordinates.decode(x)
+        echo = data.echo(w, theta)
+        level, slope = utility(data.form, echo.gamma)
+        slope = slope / echo.interference
+        d_theta, d_v = data.echo_gradient(theta, echo, -slope, slope * echo.gamma, beams=True)
+        assert d_v is not None
+        c = self.constraints(data, theta, echo.incident)
+        mu, multiplier = self.weight[rows][:, None], self.multiplier[rows]
+        push = np.maximum(multiplier + mu * np.where(np.isfinite(c), c, -1e9), 0.0)
+        value = -level + ((push**2 - multiplier**2) / (2.0 * mu)).sum(-1)
+        users = data.channels.ris_user.shape[1]
+        more_theta, more_v = data.user_gradient(theta, echo.incident, -push[:, :users])
+        d_theta, d_v = d_theta + more_theta, d_v + more_v
+        if data.channels.budget:
+            use = push[:, -1:] / data.surface_use(theta, echo.incident)[:, None]
+            d_theta = d_theta + 2.0 * (use * data.burden(echo.incident))[:, None, :] * theta
+            d_v = d_v + 2.0 * (use * abs2(theta).sum(1))[..., None] * echo.incident
+        return value, self.coordinates.pull(x, w, theta, herm(data.bs_ris) @ d_v, d_theta)
+
+
+def joint_ascent(
+    channels: Channels, w: ComplexArray, theta: ComplexArray, *, rounds: int = 8, iterations: int = 60, form: str | None = None
+) -> tuple[ComplexArray, ComplexArray, Array]:
+    """Ascend from any point, also from one that misses rates.
+
+    Args:
+        channels: of kind star, active or passive.
+        w: (B, N, S) beams; theta: (B, 2, M) coefficients that meet the caps (or the equality).
+        rounds: updates of the multipliers. iterations: L-BFGS steps in each. form: of the objective, None: that of channels.
+
+    Returns:
+        Beams and coefficients, and the largest violation (B,) of a rate or the surface power, nepers (negative: met).
+    """
+    data = FourHop.of(channels, form)
+    coordinates = Coordinates(channels, w.shape[2])
+    x = coordinates.encode(w, theta)
+    problem = _Lagrangian(data, coordinates, len(x))
+    last = np.full(len(x), np.inf)
+    worst = last
+    for _ in range(rounds):
+        x, _ = minimise(problem, x, iterations=iterations, gradient_tolerance=1e-6)
+        w, theta = coordinates.decode(x)
+        c = problem.constraints(data, theta, channels.bs_ris @ w)
+        c = np.where(np.isfinite(c), c, -1e9)
+        residual = np.maximum(c, -problem.multiplier / problem.weight[:, None])
+        problem.multiplier = np.maximum(problem.multiplier + problem.weight[:, None] * c, 0.0)
+        worst = np.abs(residual).max(-1, initial=0.0)
+        problem.weight = np.where(worst > 0.25 * last, np.minimum(problem.weight * 4.0, 1e5), problem.weight)
+        last = np.minimum(worst, last)
+    return w, theta, c.max(-1, initial=-np.inf) - MARGIN

@@ -1,0 +1,142 @@
+"""Transmit step (7.3) and its restoration (7.6) by the interior-point method, batched.
+
+With W flattened to (B, N S): D has one N x N block per beam,
+
+    D_j = 2 sum_i w_i q_i q_i^H + 2 v_1 I + 2 v_2 T^H T + sum_{k != j} tau_k h_k^H h_k,
+
+the same for all sensing beams. Source: model page, sections 7.3 and 7.6; shapes as in `programs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multifunctional.interior import State, Step, solve
+from baselines.multifunctional.programs import TransmitProblem, TransmitRestoration, TransmitSet
+from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+
+VIOLATION = 1e-6
+"""Violation up to which a solution counts as one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransmitStep(Step):
+    """Data of the step: start (B, N, S), leak 2 sum_i w_i q_i q_i^H (B, N, N), rows h_k (B, K, N), surface T^H T (B, N, N)."""
+
+    start: ComplexArray
+    leak: ComplexArray
+    rows: ComplexArray
+    surface: ComplexArray | None
+
+    @classmethod
+    def of(cls, problem: TransmitProblem) -> Self:
+        """The step of a problem."""
+        surrogate = problem.surrogate
+        batch, sides = surrogate.weight.shape
+        q = problem.leak
+        leak = 2.0 * np.swapaxes(q, 1, 2) @ (surrogate.weight[..., None] * q.conj())
+        flat = surrogate.slope.reshape(batch, sides, problem.point.shape[1] * problem.point.shape[2])
+        return cls._of(problem.feasible, problem.point, type(surrogate)(**{**vars(surrogate), "slope": flat}), leak)
+
+    @classmethod
+    def restoring(cls, problem: TransmitRestoration) -> Self:
+        """The restoration step of a problem."""
+        antennas = problem.point.shape[1]
+        start = problem.feasible.rotated(problem.point)
+        return cls._of(problem.feasible, start, None, np.zeros((len(start), antennas, antennas), complex))
+
+    @classmethod
+    def _of(cls, sets: TransmitSet, start: ComplexArray, surrogate, leak: ComplexArray) -> Self:  # type: ignore[no-untyped-def]
+        surface = None if sets.surface is None else herm(sets.surface) @ sets.surface
+        return cls(surrogate=surrogate, root=np.sqrt(sets.threshold), start=start, leak=leak, rows=sets.rows, surface=surface)
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """B, N, S, K."""
+        batch, antennas, streams = self.start.shape
+        return batch, antennas, streams, self.rows.shape[1]
+
+    def begin(self) -> ComplexArray:
+        """W_0, flattened."""
+        return self.start.reshape(len(self.start), -1)
+
+    def evaluate(self, x: ComplexArray, delta: Array | None) -> State:
+        """Powers, cones and their gradients."""
+        batch, antennas, streams, users = self.sizes
+        w = x.reshape(batch, antennas, streams)
+        k = np.arange(users)
+        received = self.rows @ w
+        own = received[:, k, k].real
+        received[:, k, k] = 0.0
+        size = np.sqrt(abs2(received).sum(-1) + 1.0)
+        values, slopes = [1.0 - abs2(x).sum(1)], [-2.0 * x]
+        if self.surface is not None:
+            lit = (self.surface @ w).reshape(batch, -1)
+            values.append(1.0 - (x.conj() * lit).real.sum(1))
+            slopes.append(-2.0 * lit)
+        toward = self.rows.conj()
+        radial = toward[:, :, :, None] * (received / size[..., None])[:, :, None, :]
+        slope = -self.root[..., None, None] * radial
+        slope[:, k, :, k] += np.swapaxes(toward, 0, 1)
+        cones = own - self.root * size
+        if delta is not None:
+            cones = cones - delta[:, None]
+        affine = np.zeros((batch, 0))
+        if self.surrogate is not None:
+            s = self.surrogate
+            affine = (s.slope.conj() @ x[..., None])[..., 0].real + s.offset
+        flat = (batch, users, antennas * streams)
+        return State(
+            x=x,
+            delta=delta,
+            caps=np.zeros((batch, 0)),
+            dense=np.concatenate([np.stack(values, axis=1), cones], axis=1),
+            jacobian=np.concatenate([np.stack(slopes, axis=1), slope.reshape(flat)], axis=1),
+            affine=affine,
+            size=size,
+            radial=radial.reshape(flat),
+        )
+
+    def pull(self, state: State) -> ComplexArray:
+        """-2 sum_i w_i q_i q_i^H W."""
+        w = state.x.reshape(self.start.shape)
+        return -(self.leak @ w).reshape(len(w), -1)
+
+    def divide(self, state: State, v: Array, ratio: Array, tau: Array, right: ComplexArray) -> ComplexArray:
+        """Beam by beam with the inverse of its block."""
+        batch, antennas, streams, users = self.sizes
+        base = self.leak + 2.0 * v[:, 0, None, None] * np.eye(antennas)
+        if self.surface is not None:
+            base = base + 2.0 * v[:, 1, None, None] * self.surface
+        outer = tau[..., None, None] * (self.rows.conj()[..., None] * self.rows[:, :, None, :])
+        full = (base + outer.sum(1))[:, None]
+        inverse = np.linalg.inv(np.concatenate([full - outer, full], axis=1))
+        block = np.minimum(np.arange(streams), users)
+        terms = right.shape[1]
+        columns = right.reshape(batch, terms, antennas, streams).transpose(0, 3, 2, 1)
+        solved = (inverse[:, block] @ columns).transpose(0, 3, 2, 1)
+        return np.ascontiguousarray(solved).reshape(batch, terms, antennas * streams)
+
+
+def solve_transmit(problem: TransmitProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
+    """W (B, N, S) that maximises the minorant up to `gap` (nats), and where it was found (B,); else `point`."""
+    x, done = solve(TransmitStep.of(problem), gap=gap)
+    return _answer(problem.feasible, problem.point, x, done)
+
+
+def restore_transmit(problem: TransmitRestoration, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
+    """W (B, N, S) of nearly the largest delta <= 1, and where it was found (B,); else `point`."""
+    x, done = solve(TransmitStep.restoring(problem), gap=gap)
+    w = x.reshape(problem.point.shape)
+    good = done & (problem.feasible.powers(w).max(-1) <= 1.0 + VIOLATION)
+    return np.where(good[:, None, None], w, problem.point), good
+
+
+def _answer(sets: TransmitSet, point: ComplexArray, x: ComplexArray, done: NDArray[np.bool_]) -> tuple[ComplexArray, NDArray[np.bool_]]:
+    w = x.reshape(point.shape)
+    good = done & (sets.violation(w) <= VIOLATION)
+    return np.where(good[:, None, None], w, point), good

@@ -125,7 +125,7 @@ class Channels(Rows):
             mask=np.broadcast_to(fixed_mask(system), (size, 2, h.shape[1])).copy(),
             kind=kind,
             budget=budget,
-            form=str(system.objective_form),
+            form=str(system.form),
             num_sensing_beams=int(system.num_sensing_beams),
             index=np.arange(first, first + size),
         )

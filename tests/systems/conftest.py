@@ -6,7 +6,10 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-for _name in ("active_crb_brute", "active_crb_designs", "active_crb_samples"):
+for _name in (
+    "active_crb_brute", "active_crb_designs", "active_crb_samples",
+    "multifunctional_brute", "multifunctional_rules", "multifunctional_designs",
+):
     if _name not in sys.modules:
         _spec = spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
         assert _spec is not None and _spec.loader is not None

@@ -63,7 +63,7 @@ class MultiFunctionalEnv(RisEnv):
 
     | variable | meaning of x in [-1, 1] |
     | --- | --- |
-    | `beams`, `sensing_beams` | `W = sqrt(P_BS) x / max(1, ‖x‖)`; with time switching per slot, each without the other side's users |
+    | `beams`, `sensing_beams` | `W = sqrt(P_BS) x / max(1, ‖x‖)`; time switching: per slot, for the users of its side |
     | `phase` | pi x; periodic; with `phase_bits` the nearest of 2^b phases. Row r, then row t; else of the side in use |
     | `amplitude` | `sqrt(beta_m) = sqrt(beta_max) (x + 1) / 2` |
     | `split` | `psi = pi (x + 1) / 4`: `cos^2 psi` of `beta_m` towards r, `sin^2 psi` towards t |
@@ -208,6 +208,8 @@ class MultiFunctionalEnv(RisEnv):
     | `small` | `num_antennas=4`, 4 x 2 elements, 3 + 3 sensors, one user and target on each side, `num_sensing_beams=1` |
     | `tiny` | as `small` with 2 x 2 elements and `num_sensing_beams=4` |
     | `pattern` | `target_angles_deg=((-20, -40), (15, 30), (-15, -30), (20, 40))` |
+    | `ms`, `ts` | `protocol="ms"`, `protocol="ts"` |
+    | `active`, `star`, `passive` | `kind="active"`, `kind="star"`, `kind="passive"` |
 
     >>> import gymnasium as gym, ris_gym
     >>> env = gym.make("ris_gym/MultiFunctional-v0", control="surface", protocol="ms")

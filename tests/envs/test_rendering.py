@@ -65,9 +65,10 @@ def test_figure_for_agents(make: Any, paper: Any, tmp_path: Any) -> None:
         figure(system, scene, design, index=3)
 
 
-@pytest.mark.parametrize("name", ["beampattern", "active_crb"])
+@pytest.mark.parametrize("name", ["beampattern", "active_crb", "multifunctional"])
 def test_without_positions(name: str) -> None:
-    system = systems.make(name, num_elements=4, num_users=2, sinr_threshold_db=(3.0, 5.0))
+    fields: dict[str, Any] = {"num_elements": 4, "num_users": 2, "sinr_threshold_db": (3.0, 5.0)}
+    system = systems.make(name, **({"kind": "star"} if name == "multifunctional" else fields))
     scene = system.sample(np.random.default_rng(0), 1)
     design = system.decode(scene, np.zeros((1, sum(v.size for v in system.variables()))))
     bare = scene.replace(**{field: None for field, _ in scene.items() if field.endswith("_position")})
@@ -76,12 +77,16 @@ def test_without_positions(name: str) -> None:
     assert is_frame(pixels(without))
 
 
-SHAPES: list[dict[str, Any]] = [
-    {"num_antennas": 1, "num_elements": 1, "num_users": 1},
-    {"num_antennas": 24, "num_elements": 18, "num_users": 8},
-    {"kind": "passive"},
-    {"kind": "passive", "sinr_threshold_db": None},
-    {"sinr_threshold_db": None, "num_scatterers": 1, "target_size_m": (0.0, 0.0)},
+SHAPES: list[tuple[str, dict[str, Any]]] = [
+    ("active_crb", {"num_antennas": 1, "num_elements": 1, "num_users": 1}),
+    ("active_crb", {"num_antennas": 24, "num_elements": 18, "num_users": 8}),
+    ("active_crb", {"kind": "passive"}),
+    ("active_crb", {"kind": "passive", "sinr_threshold_db": None}),
+    ("active_crb", {"sinr_threshold_db": None, "num_scatterers": 1, "target_size_m": (0.0, 0.0)}),
+    ("multifunctional", {"protocol": "ms"}),
+    ("multifunctional", {"protocol": "ts", "num_elements_h": 16, "num_users": (6, 5), "num_targets": (3, 4)}),
+    ("multifunctional", {"kind": "star", "num_users": (1, 0), "num_elements_h": 1, "num_elements_v": 1}),
+    ("multifunctional", {"kind": "active", "num_users": (0, 0), "objective_form": "sum"}),
 ]
 
 
@@ -97,11 +102,11 @@ def texts_of(axes: Any) -> list[Any]:
     return [text for text in parts if text.get_text() and text.get_visible()]
 
 
-@pytest.mark.parametrize("fields", SHAPES, ids=str)
+@pytest.mark.parametrize(("name", "fields"), SHAPES, ids=str)
 @pytest.mark.parametrize("start", ["rule", "random", None])
-def test_no_text_of_active_crb_covers_another(fields: dict[str, Any], start: str | None) -> None:
+def test_no_text_covers_another(name: str, fields: dict[str, Any], start: str | None) -> None:
     """Below the map; and all of it stays inside the picture."""
-    system = systems.make("active_crb", **fields)
+    system = systems.make(name, **fields)
     scene, rng = system.sample(np.random.default_rng(0), 1), np.random.default_rng(1)
     count = sum(v.size for v in system.variables())
     raw = system.start(scene) if start == "rule" else rng.uniform(-1.0, 1.0, (1, count))
@@ -109,12 +114,12 @@ def test_no_text_of_active_crb_covers_another(fields: dict[str, Any], start: str
     pixels(drawn)
     texts = [*drawn.texts, *(text for axes in drawn.axes if axes.get_position().y1 < 0.5 for text in texts_of(axes))]
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
-    for i, (name, box) in enumerate(boxes):
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 960 and box.y1 <= 560, name
-        for other_name, other in boxes[:i]:
+    for i, (text, box) in enumerate(boxes):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 960 and box.y1 <= 560, text
+        for other_text, other in boxes[:i]:
             width = min(box.x1, other.x1) - max(box.x0, other.x0)
             height = min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert width < 1.5 or height < 2.5, (name, other_name)
+            assert width < 1.5 or height < 2.5, (text, other_text)
 
 
 def test_power_radiated_by_direction() -> None:

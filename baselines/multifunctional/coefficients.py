@@ -27,6 +27,8 @@ from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
 VIOLATION = 1e-6
 """Violation up to which a solution counts as one."""
+INSIDE = 0.99
+"""Restorations start from the point scaled down to power and caps of at most the square of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,9 @@ class CoefficientStep(Step):
     @classmethod
     def restoring(cls, problem: CoefficientRestoration) -> Self:
         """The restoration step of a problem."""
-        return cls._of(problem.feasible, problem.point, None, np.zeros(problem.point.shape))
+        worst = np.maximum(abs2(problem.point).sum(1).max(-1), problem.feasible.power(problem.point))
+        start = problem.point * (INSIDE / np.sqrt(np.maximum(worst, 1.0)))[:, None, None]
+        return cls._of(problem.feasible, start, None, np.zeros(problem.point.shape))
 
     @classmethod
     def _of(cls, sets: CoefficientSet, start: ComplexArray, surrogate: Surrogate | None, quadratic: Array) -> Self:
@@ -98,6 +102,10 @@ class CoefficientStep(Step):
         """Vectors (B, K, M) on the user's side as (B, K, I M), masked."""
         spread = vectors[:, :, None, :] * self.onehot[:, :, None] * self.sets.mask[:, None]
         return spread.reshape(*vectors.shape[:2], -1)
+
+    def top(self) -> Array:
+        """min_k sum_m |signal of element m|."""
+        return np.abs(self.own).sum(-1).min(-1)
 
     def evaluate(self, x: ComplexArray, delta: Array | None) -> State:
         """Caps, power, cones and their gradients."""
@@ -182,7 +190,7 @@ def solve_coefficients(problem: CoefficientProblem, gap: float = 1e-3) -> tuple[
 
 
 def restore_coefficients(problem: CoefficientRestoration, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
-    """theta (B, I, M) of nearly the largest delta <= 1, and where it was found (B,); else `point`."""
+    """theta (B, I, M) with delta >= 1, or else nearly the largest, and where it was found (B,); else `point`."""
     x, done = solve(CoefficientStep.restoring(problem), gap=gap)
     theta = x.reshape(problem.point.shape)
     sets = problem.feasible

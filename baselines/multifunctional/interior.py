@@ -6,7 +6,8 @@ maximise f(x) subject to c(x) >= 0, f and c concave and smooth, with slacks s an
 
 The start need not be feasible. The Newton matrix is D + sum_r k_r a_r a_r^T with a D that is block-diagonal (per beam, per
 element) and few terms of rank one (logarithms, powers, rate cones), so that one iteration costs a small dense system (Woodbury).
-A restoration step has one more variable, delta: f = -((1 - delta) / width)^2 / 2 and rate cones c_k(x) - delta >= 0.
+A restoration step has one more variable, delta: f = -((top - delta) / width)^2 / 2 with a top that no delta reaches, rate cones
+c_k(x) - delta >= 0; it ends early at a feasible point with delta >= 1.
 
 Source: the problems are those of model page, sections 7.3 to 7.6; the method is a textbook one, with the structure of our own.
 """
@@ -26,6 +27,8 @@ SHRINK, REACH = 0.1, 0.95
 """t over the present mean of s v; longest step, as a share of the way to the boundary."""
 LEAST_SLACK = 0.02
 """Smallest slack at the start: powers and caps relative, rate cones in noise amplitudes."""
+BACKTRACKS = 20
+"""Halvings of a restoration's step at most."""
 CLOSED = 1e-8
 """Residual of c(x) = s at which an iteration may stop (units as above)."""
 
@@ -75,6 +78,10 @@ class Step(Rows):
 
     def evaluate(self, x: ComplexArray, delta: Array | None) -> State:
         """Constraints and gradients at x (B, n)."""
+        raise NotImplementedError
+
+    def top(self) -> Array:
+        """A bound of the rate cones (B,), for restoration."""
         raise NotImplementedError
 
     def pull(self, state: State) -> ComplexArray:
@@ -134,6 +141,15 @@ class Step(Rows):
         return d, width**2 * (right_delta - (shift * y[..., 0]).sum(-1))
 
 
+def _gradient(step: Step, state: State, top: Array, width: Array) -> tuple[ComplexArray, Array]:
+    """grad f by x (B, n) and by delta (B,)."""
+    if step.surrogate is None:
+        assert state.delta is not None
+        return step.pull(state), (top - state.delta) / width**2
+    inner = 1.0 / state.affine if step.surrogate.logarithmic else np.ones_like(state.affine)
+    return step.pull(state) + (inner[:, None] @ step.surrogate.slope)[:, 0], np.zeros(len(state.x))
+
+
 def _real(x: ComplexArray) -> Array:
     """(.., n) complex as (.., 2 n) real."""
     return np.ascontiguousarray(x).view(float)
@@ -175,10 +191,11 @@ def _solve(
     users = step.root.shape[1]
     x, delta = out.copy(), None
     state = step.evaluate(x, None)
-    width = np.ones(len(rows))
+    width = top = np.ones(len(rows))
     if restoring:
-        delta = np.minimum(state.dense[:, state.dense.shape[1] - users :].min(1), 0.0) - LEAST_SLACK
-        width = 1.0 - delta
+        delta = state.dense[:, state.dense.shape[1] - users :].min(1) - 1.0
+        top = 1.0 + step.top()
+        width = top - delta
         state = step.evaluate(x, delta)
     s = np.maximum(state.values, LEAST_SLACK)
     v = start / s
@@ -187,28 +204,29 @@ def _solve(
         caps = state.caps.shape[1]
         residual = state.values - s
         mean = (s * v).mean(1)
-        through = (mean * count <= gap) & (np.abs(residual).max(1) <= CLOSED)
+        gradient, gradient_delta = _gradient(step, state, top, width)
+        left = gradient + step.spread(state, v[:, :caps]) + (v[:, None, caps:] @ state.jacobian)[:, 0]
+        # f* - f <= s^T v + ||left|| ||x* - x||
+        open_by = np.maximum(mean * count, np.sqrt(abs2(left).sum(1) * abs2(state.x).sum(1)))
+        through = (open_by <= gap) & (np.abs(residual).max(1) <= CLOSED)
+        if state.delta is not None:
+            through &= np.abs(gradient_delta - v[:, count - users :].sum(1)) * width <= gap
+            through |= (state.delta >= 1.0) & (state.values.min(1) >= 0.0)
         lost = ~np.isfinite(mean)
         if (through | lost).any():
             out[rows[through]], done[rows[through]] = state.x[through], True
             keep = np.flatnonzero(~(through | lost))
             if not len(keep):
                 return
-            step, state, rows, width = step[keep], state[keep], rows[keep], width[keep]
+            step, state, rows, width, top = step[keep], state[keep], rows[keep], width[keep], top[keep]
             s, v, residual, mean = s[keep], v[keep], residual[keep], mean[keep]
+            gradient, gradient_delta = gradient[keep], gradient_delta[keep]
         target = np.maximum(SHRINK * mean, 0.3 * gap / count)[:, None]
         ratio = v / s
         pull = target / s - ratio * residual
-        right = step.pull(state) + step.spread(state, pull[:, :caps])
-        right += (pull[:, None, caps:] @ state.jacobian)[:, 0]
-        right_delta, width_now = None, width
-        if step.surrogate is not None:
-            inner = 1.0 / state.affine if step.surrogate.logarithmic else np.ones_like(state.affine)
-            right += (inner[:, None] @ step.surrogate.slope)[:, 0]
-        else:
-            assert state.delta is not None
-            right_delta = (1.0 - state.delta) / width**2 - pull[:, pull.shape[1] - users :].sum(1)
-        d, d_delta = step.newton(state, v, ratio, right, right_delta, width_now)
+        right = gradient + step.spread(state, pull[:, :caps]) + (pull[:, None, caps:] @ state.jacobian)[:, 0]
+        right_delta = gradient_delta - pull[:, count - users :].sum(1) if restoring else None
+        d, d_delta = step.newton(state, v, ratio, right, right_delta, width)
         ds = np.concatenate([step.along(state, d), dot(state.jacobian, d)], axis=1) + residual
         if d_delta is not None:
             ds[:, count - users :] -= d_delta[:, None]
@@ -221,6 +239,16 @@ def _solve(
         s = s + primal[:, None] * ds
         v = v + dual[:, None] * dv
         delta = None if state.delta is None or d_delta is None else state.delta + primal * d_delta
-        state = step.evaluate(state.x + primal[:, None] * d, delta)
+        new = step.evaluate(state.x + primal[:, None] * d, delta)
+        for _ in range(BACKTRACKS if restoring else 0):  # every point stays feasible
+            bad = (new.values <= 0.01 * state.values).any(1)
+            if not bad.any():
+                break
+            assert state.delta is not None and d_delta is not None
+            primal = np.where(bad, 0.5 * primal, primal)
+            new = step.evaluate(state.x + primal[:, None] * d, state.delta + primal * d_delta)
+        state = new
+        if restoring:
+            s = np.maximum(state.values, 1e-12)
     finite = np.isfinite(abs2(state.x).sum(1))
     out[rows[finite]] = state.x[finite]

@@ -21,6 +21,8 @@ from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
 VIOLATION = 1e-6
 """Violation up to which a solution counts as one."""
+INSIDE = 0.99
+"""Restorations start from the point scaled down to powers and caps of at most the square of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class TransmitStep(Step):
         """The restoration step of a problem."""
         antennas = problem.point.shape[1]
         start = problem.feasible.rotated(problem.point)
+        start = start * (INSIDE / np.sqrt(np.maximum(problem.feasible.powers(start).max(-1), 1.0)))[:, None, None]
         return cls._of(problem.feasible, start, None, np.zeros((len(start), antennas, antennas), complex))
 
     @classmethod
@@ -63,6 +66,10 @@ class TransmitStep(Step):
     def begin(self) -> ComplexArray:
         """W_0, flattened."""
         return self.start.reshape(len(self.start), -1)
+
+    def top(self) -> Array:
+        """min_k ||h_k||."""
+        return np.sqrt(abs2(self.rows).sum(-1)).min(-1)
 
     def evaluate(self, x: ComplexArray, delta: Array | None) -> State:
         """Powers, cones and their gradients."""
@@ -125,18 +132,14 @@ class TransmitStep(Step):
 def solve_transmit(problem: TransmitProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """W (B, N, S) that maximises the minorant up to `gap` (nats), and where it was found (B,); else `point`."""
     x, done = solve(TransmitStep.of(problem), gap=gap)
-    return _answer(problem.feasible, problem.point, x, done)
+    w = x.reshape(problem.point.shape)
+    good = done & (problem.feasible.violation(w) <= VIOLATION)
+    return np.where(good[:, None, None], w, problem.point), good
 
 
 def restore_transmit(problem: TransmitRestoration, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
-    """W (B, N, S) of nearly the largest delta <= 1, and where it was found (B,); else `point`."""
+    """W (B, N, S) with delta >= 1, or else nearly the largest, and where it was found (B,); else `point`."""
     x, done = solve(TransmitStep.restoring(problem), gap=gap)
     w = x.reshape(problem.point.shape)
     good = done & (problem.feasible.powers(w).max(-1) <= 1.0 + VIOLATION)
     return np.where(good[:, None, None], w, problem.point), good
-
-
-def _answer(sets: TransmitSet, point: ComplexArray, x: ComplexArray, done: NDArray[np.bool_]) -> tuple[ComplexArray, NDArray[np.bool_]]:
-    w = x.reshape(point.shape)
-    good = done & (sets.violation(w) <= VIOLATION)
-    return np.where(good[:, None, None], w, point), good

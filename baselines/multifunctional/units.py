@@ -56,6 +56,7 @@ class Channels(Rows):
         target_gain: (B, L) `mf`: alpha_l sqrt(beta_max) s / sigma_e; else alpha_l beta_max s^2 / (sqrt(P_BS) sigma_e).
         sensing: (B, I, M_s, M) `mf`: A_i = sum_l alpha_l b_l a_l^H with those gains; else None.
         bs_sensor: (B, I, M_s, N) `mf`: G_i sqrt(P_BS) / sigma_e; else None.
+        filters: (B, I, M_s) `mf`: the first filters u_i (7.6); else None.
         surface_noise: (B,) sigma_s^2 / s^2.
         return_gain: (B,) beta_max s^4 / (P_BS sigma_e^2): surface noise on its way to the BS (not `mf`).
         threshold: (B, K) SINR each user needs.
@@ -72,6 +73,7 @@ class Channels(Rows):
     target_gain: ComplexArray
     sensing: ComplexArray | None
     bs_sensor: ComplexArray | None
+    filters: ComplexArray | None
     surface_noise: Array
     return_gain: Array
     threshold: Array
@@ -102,13 +104,14 @@ class Channels(Rows):
         mf = kind == "mf"
         factor = np.sqrt(cap) * scale / sigma_echo if mf else cap * scale**2 / (np.sqrt(power) * sigma_echo)
         alpha = alpha * factor[:, None]
-        sensing = bs_sensor = None
+        sensing = bs_sensor = filters = None
         if mf:
             b = np.asarray(known.sensor_steering, dtype=complex)
             sides = [np.flatnonzero(target_side == i) for i in (0, 1)]
             parts = [np.swapaxes(b[:, t] * alpha[:, t, None], 1, 2) @ steering[:, t].conj() for t in sides]
             sensing = np.stack(parts, axis=1)
             bs_sensor = np.asarray(known.bs_sensor, dtype=complex) * (np.sqrt(power) / sigma_echo)
+            filters = np.asarray(known.reference["filter"], dtype=complex)
         threshold = 2.0 ** float(system.min_rate_bps_hz) - 1.0
         return cls(
             bs_ris=h * (np.sqrt(power) / scale)[:, None, None],
@@ -119,6 +122,7 @@ class Channels(Rows):
             target_gain=alpha,
             sensing=sensing,
             bs_sensor=bs_sensor,
+            filters=filters,
             surface_noise=float(system.noise_surface_w) / scale**2,
             return_gain=cap * scale**4 / (power * sigma_echo**2),
             threshold=np.full((size, len(user_side)), threshold),
@@ -145,7 +149,7 @@ class Channels(Rows):
 
     def slot(self, side: int, share: float = 1.0) -> Channels:
         """The problem of one slot of time switching (`mf`): one side, its users and targets, rates over `share` of the time."""
-        assert self.sensing is not None and self.bs_sensor is not None
+        assert self.sensing is not None and self.bs_sensor is not None and self.filters is not None
         users, targets = np.flatnonzero(self.user_side == side), np.flatnonzero(self.target_side == side)
         return replace(
             self,
@@ -156,6 +160,7 @@ class Channels(Rows):
             target_gain=self.target_gain[:, targets],
             sensing=self.sensing[:, [side]],
             bs_sensor=self.bs_sensor[:, [side]],
+            filters=self.filters[:, [side]],
             threshold=(1.0 + self.threshold[:, users]) ** (1.0 / share) - 1.0,
             mask=self.mask[:, [side]],
         )

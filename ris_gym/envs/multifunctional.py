@@ -82,9 +82,9 @@ class MultiFunctionalEnv(RisEnv):
 
     What an action does depends on `episode`. `one_shot` and `fading`: it is the raw vector u of the design. `refine`: it
     moves the raw vector, `u <- u + step_size * action` (phases wrap, the rest is clipped); discrete actions are the design
-    itself. `ris_gym.envs.DictActions` is the view by name, with `mode` as `MultiDiscrete` of zeros (r) and ones (t); in `refine`,
-    where modes would be increments, it is refused for `ms`. Beams in closed form are computed from the channels as the agent
-    knows them; the budgets are met on the true ones.
+    itself. `ris_gym.envs.DictActions` is the view by name; there `mode` is `MultiDiscrete` of zeros (r) and ones (t), in `refine`
+    increments as all the others. Beams in closed form are computed from the channels as the agent knows them; the budgets are
+    met on the true ones.
 
     ## Observation Space
 

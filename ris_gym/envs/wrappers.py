@@ -76,14 +76,14 @@ class DictActions(gymnasium.ActionWrapper):
     """Actions by variable name: `{"phase": ..., "beams": ...}` instead of one flat vector.
 
     Entries as `ris_gym.envs.spaces.dict_space` describes them: a complex variable of shape s is a Box (2, *s) of real, then
-    imaginary parts; modes and choices are MultiDiscrete. In `refine` the numbers are increments, as in the flat form.
+    imaginary parts; modes and choices are MultiDiscrete. In `refine` all numbers are increments, as in the flat form: there modes
+    and choices are Boxes, increments of the raw number whose sign (of a mode) or interval (of a choice) counts.
 
     Args:
         env: a single environment of this package with `action="box"`.
 
     Raises:
-        ValueError: the environment has `action="discrete"`, or an increment of a mode or choice would be asked for; in `step`: an
-            entry is missing, unknown or misshapen.
+        ValueError: the environment has `action="discrete"`; in `step`: an entry is missing, unknown or misshapen.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -91,11 +91,8 @@ class DictActions(gymnasium.ActionWrapper):
         core = env.unwrapped.core  # type: ignore[attr-defined]
         if core.config.action != "box":
             raise ValueError(f"env must have action='box', got {core.config.action!r}")
-        discrete = [v.name for v in core.variables if v.kind in ("mode", "choice")]
-        if core.episode.kind == "refine" and discrete:
-            raise ValueError(f"env must not be in episode='refine', where {discrete} would be increments")
-        self.variables = core.variables
-        self.action_space = self.entries = dict_space(self.variables)
+        self.variables, self.increments = core.variables, core.episode.kind == "refine"
+        self.action_space = self.entries = dict_space(self.variables, self.increments)
 
     def action(self, action: Mapping[str, Any]) -> np.ndarray:
         """The flat action (n,) float32."""
@@ -105,4 +102,4 @@ class DictActions(gymnasium.ActionWrapper):
         for name, space in self.entries.spaces.items():
             if np.shape(action[name]) != space.shape:
                 raise ValueError(f"action[{name!r}] must have shape {space.shape}, got {np.shape(action[name])}")
-        return from_dict(self.variables, dict(action))
+        return from_dict(self.variables, dict(action), self.increments)

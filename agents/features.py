@@ -6,8 +6,8 @@ numbers (Gram matrix, margins, gains, time left). A network shared over tokens t
 is integer index arrays derived from two public declarations, `system.variables(control)` and `env.observation_layout`; the
 networks only index with them.
 
-Parts of the observation whose last axis is the raw action vector, (..., n), are cut by variable like the action itself; parts
-with an axis of the elements go to the elements; the rest is global.
+The parts `raw`, `direction` and `ascent`, whose last axis is the raw action vector, (..., n), are cut by variable like the action
+itself; parts with an axis of the elements go to the elements; the rest is global.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ __all__ = ["FeatureMap", "TokenGroup", "build_feature_map", "variable_dicts"]
 
 RAW = "raw"
 """The layout entry with the raw vector of the current design."""
+PER_ACTION = (RAW, "direction", "ascent")
+"""Layout entries with the raw action vector as their last axis."""
+NO_ELEMENTS = (
+    "bs_user", "bs_sensor", "sensor_steering", "target_phase", "levels", "echo_sinr", "sinr", "margins", "gram",
+    "log_norm", "ascent_log_norm", "time_left",
+)  # fmt: skip
+"""Layout entries without an axis of the elements, whatever their sizes are."""
+OPTIONAL = ("bs_sensor", "sensor_steering")
+"""Layout entries that only some kinds of a system have; `ignore` may name them for all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,17 +95,17 @@ def build_feature_map(
         raw_phases: whether tokens see their raw phases (a common rotation of which often means nothing).
 
     Raises:
-        ValueError: `ignore` names something that is not in the layout.
+        ValueError: `ignore` names something that is not in the layout (nor `OPTIONAL`).
     """
     declared = [_Variable(v) for v in variables]
     action_size = sum(v.size for v in declared)
     parts = {name: (int(start), int(stop), tuple(shape)) for name, (start, stop, shape) in layout.items()}
-    unknown = sorted(set(ignore) - set(parts))
+    unknown = sorted(set(ignore) - {*parts, *OPTIONAL})
     if unknown:
         raise ValueError(f"ignore: {unknown} not in the observation, which has {sorted(parts)}")
     parts = {name: part for name, part in parts.items() if name not in ignore}
     elements = next((v.shape[-1] for v in declared if v.owner == "surface" and v.shape), None)
-    antennas = next((v.shape[0] for v in declared if v.owner == "bs" and len(v.shape) == 2), None)
+    antennas = next((v.shape[-2] for v in declared if v.owner == "bs" and len(v.shape) > 1), None)
     counts = {"element": elements, "antenna": antennas}
 
     members: dict[str, list[tuple[_Variable, np.ndarray]]] = {"element": [], "antenna": [], "entry": []}
@@ -106,14 +115,14 @@ def build_feature_map(
         position += v.size
         if v.owner == "surface" and v.shape and v.shape[-1] == elements:
             kind, axis = "element", len(v.raw_shape) - 1
-        elif v.owner == "bs" and len(v.shape) == 2 and v.shape[0] == antennas:
+        elif v.owner == "bs" and len(v.shape) > 1 and v.shape[-2] == antennas:
             kind, axis = "antenna", len(v.raw_shape) - 2
         else:
             members["entry"].append((v, index.reshape(-1, 1)))
             continue
         members[kind].append((v, np.moveaxis(index, axis, 0).reshape(index.shape[axis], -1)))
 
-    per_action = {name: part for name, part in parts.items() if part[2] and part[2][-1] == action_size}
+    per_action = {name: part for name, part in parts.items() if name in PER_ACTION and part[2][-1:] == (action_size,)}
     rows = [
         (name, start + i * action_size)
         for name, (start, stop, _) in per_action.items()
@@ -161,7 +170,7 @@ def build_feature_map(
 
 def _element_axis(name: str, shape: tuple[int, ...], elements: int | None) -> int | None:
     """The axis of the elements: the last one of their number, except in `bs_ris` (..., elements, antennas)."""
-    if elements is None or elements not in shape:
+    if elements is None or elements not in shape or name in NO_ELEMENTS:
         return None
     if name.startswith("bs_ris") and len(shape) > 1:
         return len(shape) - 2

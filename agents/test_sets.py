@@ -110,11 +110,54 @@ ACTIVE_CRB: dict[str, Any] = {
     "target_response_error": 0.0,
 }
 HARD: dict[str, Any] = {**ACTIVE_CRB, "sinr_threshold_db": 15.0}
+MULTI_FUNCTIONAL: dict[str, Any] = {
+    "system": "multifunctional",
+    "kind": "mf",
+    "protocol": "es",
+    "objective_form": "auto",
+    "phase_bits": None,
+    "num_antennas": 8,
+    "num_elements_h": 8,
+    "num_elements_v": 4,
+    "num_sensors_h": 6,
+    "num_sensors_v": 6,
+    "num_users": [2, 2],
+    "num_targets": [2, 2],
+    "num_sensing_beams": 2,
+    "bs_position_m": [-20.0, 10.0, 10.0],
+    "ris_position_m": [0.0, 0.0, 10.0],
+    "x_range_m": [5.0, 20.0],
+    "y_range_m": [-20.0, 20.0],
+    "user_height_m": 1.5,
+    "target_height_range_m": [0.0, 20.0],
+    "target_angles_deg": None,
+    "target_distance_m": 20.0,
+    "path_loss_1m_db": 30.0,
+    "exponent_bs_ris": 2.2,
+    "exponent_ris_user": 2.2,
+    "rician_db": 3.0,
+    "target_rcs_m2": 1.0,
+    "noise_user_dbm": -80.0,
+    "noise_surface_dbm": -80.0,
+    "noise_sensor_dbm": -80.0,
+    "max_gain_db": 30.0,
+    "total_power_dbm": 30.0,
+    "surface_share": 0.1,
+    "min_rate_bps_hz": 1.0,
+    "isolation_db": [0.0, 0.0],
+}
+MULTI_FUNCTIONAL_MS: dict[str, Any] = {**MULTI_FUNCTIONAL, "protocol": "ms"}
+MULTI_FUNCTIONAL_TS: dict[str, Any] = {**MULTI_FUNCTIONAL, "protocol": "ts"}
+MULTI_FUNCTIONAL_ACTIVE: dict[str, Any] = {**MULTI_FUNCTIONAL, "kind": "active"}
 
 TEST_CHANNELS = "38aa2f6365624b2ecf32ba9143aa063ac2552577409ffa1bc0d6ba540b3670df"
 VALIDATION_CHANNELS = "94abe801a6653593e2897808d22937ad8f84d7a8a9ffd818f2bdabda7bd5ca58"
 CRB_TEST_CHANNELS = "17bede3ad619f0f0780f9ad33c08ed1fa3601a567585f091333234ab6377a1e0"
 CRB_VALIDATION_CHANNELS = "31db04133db829cf954c3cfc8c4c62d01dd03a1c12217662b7564d8fcc9c70c6"
+MF_TEST_CHANNELS = "b1db35a2b10b3504f067086ed0c3a427fc67adbe67fba20aec9b2319eb22c5e0"
+MF_VALIDATION_CHANNELS = "93ccd3fad7db4e55c2990f1493e5467c017d89418c53d73d84c47c1d97505ef2"
+MF_ACTIVE_TEST_CHANNELS = "4ac3c8790a94b3b59f51dc3d95c19d0178d9d14316f9e7f8191c0459a8fbebb7"
+MF_ACTIVE_VALIDATION_CHANNELS = "7a2f0e3da4ab9c0c060cd6f6a9e5c789f752a08022d95575c884c625ac8402ed"
 
 SETS: dict[str, SceneSet] = {
     entry.name: entry
@@ -126,10 +169,21 @@ SETS: dict[str, SceneSet] = {
         SceneSet("active_crb/hard-test-v1", "test", 0, 1000, HARD, CRB_TEST_CHANNELS),
         SceneSet("active_crb/validation-v1", "validation", 0, 256, ACTIVE_CRB, CRB_VALIDATION_CHANNELS),
         SceneSet("active_crb/hard-validation-v1", "validation", 0, 256, HARD, CRB_VALIDATION_CHANNELS),
+        SceneSet("multifunctional/test-v1", "test", 0, 1000, MULTI_FUNCTIONAL, MF_TEST_CHANNELS),
+        SceneSet("multifunctional/ms-test-v1", "test", 0, 1000, MULTI_FUNCTIONAL_MS, MF_TEST_CHANNELS),
+        SceneSet("multifunctional/ts-test-v1", "test", 0, 1000, MULTI_FUNCTIONAL_TS, MF_TEST_CHANNELS),
+        SceneSet("multifunctional/active-test-v1", "test", 0, 1000, MULTI_FUNCTIONAL_ACTIVE, MF_ACTIVE_TEST_CHANNELS),
+        SceneSet("multifunctional/validation-v1", "validation", 0, 256, MULTI_FUNCTIONAL, MF_VALIDATION_CHANNELS),
+        SceneSet("multifunctional/ms-validation-v1", "validation", 0, 256, MULTI_FUNCTIONAL_MS, MF_VALIDATION_CHANNELS),
+        SceneSet("multifunctional/ts-validation-v1", "validation", 0, 256, MULTI_FUNCTIONAL_TS, MF_VALIDATION_CHANNELS),
+        SceneSet(
+            "multifunctional/active-validation-v1", "validation", 0, 256, MULTI_FUNCTIONAL_ACTIVE, MF_ACTIVE_VALIDATION_CHANNELS
+        ),
     )
 }
 """`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve; the
-`hard` sets have the channels of the default ones, with higher SINR thresholds."""
+`hard` sets have the channels of the default ones, with higher SINR thresholds; `ms` and `ts` sets those of the default ones with
+another protocol, `active` sets the same channels without sensors."""
 
 
 def get(name: str) -> SceneSet:

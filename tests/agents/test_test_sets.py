@@ -22,6 +22,14 @@ DECLARED = [
     ("active_crb/hard-test-v1", "active_crb", "hard", "test", 1000),
     ("active_crb/validation-v1", "active_crb", "default", "validation", 256),
     ("active_crb/hard-validation-v1", "active_crb", "hard", "validation", 256),
+    ("multifunctional/test-v1", "multifunctional", "default", "test", 1000),
+    ("multifunctional/ms-test-v1", "multifunctional", "ms", "test", 1000),
+    ("multifunctional/ts-test-v1", "multifunctional", "ts", "test", 1000),
+    ("multifunctional/active-test-v1", "multifunctional", "active", "test", 1000),
+    ("multifunctional/validation-v1", "multifunctional", "default", "validation", 256),
+    ("multifunctional/ms-validation-v1", "multifunctional", "ms", "validation", 256),
+    ("multifunctional/ts-validation-v1", "multifunctional", "ts", "validation", 256),
+    ("multifunctional/active-validation-v1", "multifunctional", "active", "validation", 256),
 ]
 
 

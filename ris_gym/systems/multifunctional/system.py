@@ -81,6 +81,11 @@ class MultiFunctional(System):
             "num_users": (1, 1), "num_targets": (1, 1), "num_sensing_beams": 4,
         },
         "pattern": {"target_angles_deg": ((-20.0, -40.0), (15.0, 30.0), (-15.0, -30.0), (20.0, 40.0))},
+        "ms": {"protocol": "ms"},
+        "ts": {"protocol": "ts"},
+        "active": {"kind": "active"},
+        "star": {"kind": "star"},
+        "passive": {"kind": "passive"},
     }  # fmt: skip
 
     kind: str = "mf"

@@ -45,6 +45,8 @@ class UnfoldedSettings:
     saturation: float | None = None
     """Level s from which on the loss -v of a scene counts like its logarithm, `s log(1 + |v| / s)` (for scores up to 0): scenes
     that cannot be served then do not drown the others. None: the plain mean."""
+    first_order: bool = False
+    """Whether training leaves second derivatives of the landscape out: several times as many updates in the same time."""
     max_grad_norm: float = 1.0
     tail: int = 8
     """The loss weighs the last layer 0.7, the mean of the last `tail` layers 0.2, and that of all layers 0.1."""

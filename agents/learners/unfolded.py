@@ -98,7 +98,7 @@ class Unfolded:
         scene = self._scenes()
         known = self.system.known(scene)
         landscape = self.system.landscape(known, self.control)
-        ascent = self.model(landscape)
+        ascent = self.model(landscape, first_order=settings.first_order)
         values = ascent.values
         if known is not scene:
             score, slack = landscape.on(scene).pieces(ascent.last)

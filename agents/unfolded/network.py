@@ -127,8 +127,14 @@ class UnfoldedNetwork(nn.Module):
             nn.init.zeros_(self.answer.weight)
             nn.init.zeros_(self.answer.bias)
 
-    def forward(self, landscape: Any, start: Tensor | None = None, layers: int | None = None) -> Ascent:
-        """Ascend from `start` (None: the start rule) for `layers` steps (None: as built)."""
+    def forward(
+        self, landscape: Any, start: Tensor | None = None, layers: int | None = None, first_order: bool = False
+    ) -> Ascent:
+        """Ascend from `start` (None: the start rule) for `layers` steps (None: as built).
+
+        `first_order`: slopes count as given when the ascent is differentiated, which leaves second derivatives of the landscape
+        out; a value then depends on x by its slope.
+        """
         total = self.layers if layers is None else layers
         x = landscape.start() if start is None else start
         momentum = torch.zeros_like(x)
@@ -138,9 +144,9 @@ class UnfoldedNetwork(nn.Module):
         squares = torch.zeros_like(x)
         values = []
         for k in range(total):
-            at = landscape.linearise(x)
+            at = landscape.linearise(x.detach() if first_order else x)
             now = value(at.score, at.slack, self.penalty)
-            values.append(now)
+            values.append(self._along(at, x, now) if first_order else now)
             best, level = torch.where((now > level)[:, None], x, best), torch.maximum(level, now)
             if dual is None:
                 dual = _Dual(torch.zeros_like(at.score), torch.full_like(at.slack, -2.0), self.penalty)
@@ -161,6 +167,13 @@ class UnfoldedNetwork(nn.Module):
         values.append(now)
         best = torch.where((now > level)[:, None], x, best)
         return Ascent(torch.stack(values), best, x)
+
+    def _along(self, at: Any, x: Tensor, now: Tensor) -> Tensor:
+        """The value at x with its slope as derivative."""
+        worst = torch.nn.functional.one_hot(at.score.argmin(dim=1), at.score.shape[1]).to(x.dtype)
+        weights = torch.cat([worst, self.penalty * (at.slack < 0.0).to(x.dtype)], dim=1)
+        slope = (at.jacobian @ weights[..., None])[..., 0].detach()
+        return now + ((x - x.detach()) * slope).sum(dim=1)
 
     def _settings(
         self, at: Any, weights: Tensor, momentum: Tensor, surface: int, change: Tensor, k: int, total: int

@@ -155,6 +155,23 @@ def uniform(system: Any, control: str, seed: int = 1, batch: int = BATCH) -> np.
     return np.random.default_rng(seed).uniform(-1, 1, (batch, var.length(system.variables(control))))
 
 
+def edge_actions(system: Any, control: str) -> list[np.ndarray]:
+    """Uniform, all zero, a corner, nearly nothing, the other corner, beams inside the ball."""
+    raw = uniform(system, control)
+    faint = 0.01 * raw
+    return [raw, 0 * raw, np.sign(raw), 1e-13 * raw, -np.ones_like(raw), np.ones_like(raw), faint]
+
+
+def raw_designs(system: Any) -> list[Any]:
+    """About the budgets, well inside, far outside, with zeros and with equal rows."""
+    base = random_design(system)
+    some = base.coefficients.copy()
+    some[:, :, 0] = 0.0
+    some[:, 1, 1] = some[:, 0, 1]
+    some[0] *= 1e-3
+    return [base, random_design(system, 2, scale=0.05), random_design(system, 3, scale=30.0), base.replace(coefficients=some)]
+
+
 SPECIAL = np.array([-1.0, 1.0, 0.0, -0.0, 1e-13, -1e-7, 1e-200, 0.5, -0.5])
 EXTREME = np.array([0.0, 1e140, -1e140, 1e-140, -1e-310, 1e-13, 1.0, -0.3])
 

@@ -414,3 +414,55 @@ def test_strong_direct_interference(fields: dict[str, Any]) -> None:
         design = system.decode(scene, raw)
         compare(system, scene, design, 1e-7)
         single(system, scene, design)
+
+
+@every_kind
+@pytest.mark.parametrize("targets", [(3, 4), (1, 5), (6, 2)])
+def test_many_targets(case: str, targets: tuple[int, int]) -> None:
+    """More targets on a side than streams, than antennas; as many as there may be."""
+    system = systems.make("multifunctional", preset="small", **CASES[case] | {"num_targets": targets, "num_sensing_beams": 3})
+    scene = system.sample(np.random.default_rng(0), 2)
+    design = system.decode(scene, uniform(system, "full", batch=2))
+    compare(system, scene, design)
+    single(system, scene, design)
+
+
+@every_kind
+def test_targets_in_one_place(case: str) -> None:
+    """Equal steering vectors: the echoes of a side have rank one, and the sum of both gains."""
+    system = systems.make("multifunctional", preset="small", **CASES[case] | {"num_targets": (3, 2)})
+    drawn = system.sample(np.random.default_rng(0), 2)
+    names = ["bs_ris", "ris_user", "target_steering", "target_gain"]
+    names += ["bs_sensor", "sensor_steering"] if system.kind == "mf" else []
+    arrays = {name: np.array(getattr(drawn, name)) for name in names}
+    for name in {"target_steering", "sensor_steering"} & arrays.keys():
+        arrays[name][:, 1], arrays[name][:, 4] = arrays[name][:, 0], arrays[name][:, 3]
+    scene = system.check_scene(arrays)
+    design = system.decode(scene, uniform(system, "full", batch=2))
+    compare(system, scene, design)
+    single(system, scene, design)
+
+
+@pytest.mark.parametrize("rician_db", [3.0, 30.0, 60.0])
+@pytest.mark.parametrize("fields", [{}, {"bs_position_m": (-2.0, 1.0, 10.0)}, {"num_sensors_h": 2, "num_sensors_v": 2}])
+def test_target_in_front_of_the_station(rician_db: float, fields: dict[str, Any]) -> None:
+    """A target in the direction of the BS, whose direct path has rank nearly one: the small rest keeps its digits."""
+    bs = np.array(fields.get("bs_position_m", (-20.0, 10.0, 10.0)))
+    towards = (0.0, float(np.rad2deg(np.arctan2(bs[1], -bs[0]))))
+    angles = (towards, (10.0, 20.0), (5.0, 5.0), (20.0, -30.0))
+    system = systems.make("multifunctional", rician_db=rician_db, target_angles_deg=angles, **fields)
+    scene = system.sample(np.random.default_rng(0), 2)
+    design = system.decode(scene, uniform(system, "full", batch=2))
+    compare(system, scene, design, 1e-8)
+    single(system, scene, design)
+
+
+def test_feasible_within_a_thousandth_of_a_bit() -> None:
+    for case in KINDS:
+        system, scene = setting(case)
+        design = system.decode(scene, uniform(system, "full"))
+        rates = system.evaluate(scene, design).rate
+        for b in range(BATCH):
+            for gap, met in ((-1e-6, True), (9e-4, True), (1.1e-3, False)):
+                asked = dataclasses.replace(system, min_rate_bps_hz=float(rates[b].min()) + max(gap, -rates[b].min()))
+                assert bool(asked.evaluate(scene, design).feasible[b]) == met

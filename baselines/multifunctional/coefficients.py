@@ -21,6 +21,7 @@ from baselines.multifunctional.programs import (
     CoefficientProblem,
     CoefficientRestoration,
     CoefficientSet,
+    ProjectionProblem,
     Surrogate,
 )
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
@@ -63,6 +64,22 @@ class CoefficientStep(Step):
         return cls._of(problem.feasible, problem.point, surrogate, quadratic)
 
     @classmethod
+    def projecting(cls, problem: ProjectionProblem) -> Self:
+        """-||theta - anchor||^2 / 2 over its size at `point`."""
+        batch, sides, elements = problem.point.shape
+        anchor = np.where(problem.feasible.mask, problem.anchor, 0.0)
+        weight = 1.0 / np.maximum(abs2(anchor - problem.point).sum((1, 2)), 1e-12)
+        nothing = np.zeros((batch, 1))
+        surrogate = Surrogate(
+            slope=(weight[:, None, None] * anchor).reshape(batch, 1, sides * elements),
+            offset=nothing,
+            weight=nothing,
+            logarithmic=False,
+        )
+        quadratic = np.broadcast_to(weight[:, None, None], problem.point.shape).copy()
+        return cls._of(problem.feasible, problem.point, surrogate, quadratic)
+
+    @classmethod
     def restoring(cls, problem: CoefficientRestoration) -> Self:
         """The restoration step of a problem."""
         worst = np.maximum(abs2(problem.point).sum(1).max(-1), problem.feasible.power(problem.point))
@@ -81,14 +98,14 @@ class CoefficientStep(Step):
             i = int(sets.user_side[k])
             rest = np.delete(sets.rows[:, k], k, axis=1).conj() * sets.mask[:, None, i]
             received[:, k, :other, i], received[:, k, other:, i] = rest, 1j * rest
-        k = np.arange(users)
+        each = np.arange(users)
         return cls(
             surrogate=surrogate,
             root=np.sqrt(sets.threshold),
             start=np.where(sets.mask, start, 0.0),
             quadratic=quadratic,
             sets=sets,
-            own=sets.rows[:, k, k].conj(),
+            own=sets.rows[:, each, each].conj(),
             adjoint=np.ascontiguousarray(herm(sets.rows)),
             onehot=onehot,
             received=received.reshape(batch, users * 2 * other, sides * elements),
@@ -101,7 +118,7 @@ class CoefficientStep(Step):
     def _sided(self, vectors: ComplexArray) -> ComplexArray:
         """Vectors (B, K, M) on the user's side as (B, K, I M), masked."""
         spread = vectors[:, :, None, :] * self.onehot[:, :, None] * self.sets.mask[:, None]
-        return spread.reshape(*vectors.shape[:2], -1)
+        return spread.reshape(*vectors.shape[:2], self.onehot.shape[1] * vectors.shape[2])
 
     def top(self) -> Array:
         """min_k sum_m |signal of element m|."""
@@ -184,6 +201,17 @@ class CoefficientStep(Step):
 def solve_coefficients(problem: CoefficientProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """theta (B, I, M) that maximises the minorant up to `gap` (nats), and where it was found (B,); else `point`."""
     x, done = solve(CoefficientStep.of(problem), gap=gap)
+    theta = x.reshape(problem.point.shape)
+    good = done & (problem.feasible.violation(theta) <= VIOLATION)
+    return np.where(good[:, None, None], theta, problem.point), good
+
+
+def project(problem: ProjectionProblem, gap: float = 1e-4) -> tuple[ComplexArray, NDArray[np.bool_]]:
+    """The point (B, I, M) of the set next to `anchor`, and where it was found (B,); else `point`.
+
+    ||theta - anchor||^2 is at most 2 `gap` times its value at `point` above the least one.
+    """
+    x, done = solve(CoefficientStep.projecting(problem), gap=gap)
     theta = x.reshape(problem.point.shape)
     good = done & (problem.feasible.violation(theta) <= VIOLATION)
     return np.where(good[:, None, None], theta, problem.point), good

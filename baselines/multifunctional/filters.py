@@ -16,6 +16,11 @@ def best_filters(echoes: Echoes, w: ComplexArray) -> tuple[ComplexArray, Array]:
 
     With Q_i = J_i W W^H J_i^H + Z_i = L L^H, Y = L^{-1} X_i W: gamma_i = lambda_max(Y Y^H), u_i along L^{-H} of its eigenvector.
     """
+    if not w.shape[2]:
+        size = echoes.noise.shape[:3]
+        u = np.zeros(size, complex)
+        u[..., 0] = 1.0
+        return u, np.zeros(size[:2])
     received, leaked = echoes.signal @ w[:, None], echoes.leak @ w[:, None]
     root = np.linalg.cholesky(leaked @ herm(leaked) + echoes.noise)
     y = np.linalg.solve(root, received)

@@ -89,10 +89,8 @@ class Fast:
         return self._report("coefficients", coefficients.solve_coefficients, problem, index, self.gap)
 
     def project(self, problem: ProjectionProblem, index: Index = None) -> Answer:
-        """`conventional_projection.project`."""
-        from baselines.multifunctional.conventional_projection import project
-
-        return self._report("project", project, problem, index)
+        """`coefficients.project`."""
+        return self._report("project", coefficients.project, problem, index)
 
     def restore_transmit(self, problem: TransmitRestoration, index: Index = None) -> Answer:
         """`transmit.restore_transmit`."""

@@ -29,7 +29,7 @@ def random_phases(channels: Channels, generators: list[np.random.Generator]) -> 
     _, elements, _, sides = channels.sizes
     phases = np.exp(2j * np.pi * np.stack([g.random((2, elements)) for g in generators]))[:, :sides]
     served = np.maximum(channels.mask.sum(1, keepdims=True), 1)
-    return np.where(channels.mask, phases / np.sqrt(served), 0.0)
+    return np.asarray(np.where(channels.mask, phases / np.sqrt(served), 0.0), dtype=complex)
 
 
 def sensing_noise(channels: Channels, generators: list[np.random.Generator]) -> ComplexArray:

@@ -6,8 +6,9 @@ maximise f(x) subject to c(x) >= 0, f and c concave and smooth, with slacks s an
 
 The start need not be feasible. The Newton matrix is D + sum_r k_r a_r a_r^T with a D that is block-diagonal (per beam, per
 element) and few terms of rank one (logarithms, powers, rate cones), so that one iteration costs a small dense system (Woodbury).
-A restoration step has one more variable, delta: f = -((top - delta) / width)^2 / 2 with a top that no delta reaches, rate cones
-c_k(x) - delta >= 0; it ends early at a feasible point with delta >= 1.
+A restoration step has one more variable, delta: f = -((top - delta) / width)^2 / 2 with a top that no delta reaches, rate
+cones c_k(x) - delta >= 0; it ends early at a feasible point
+with delta >= 1 or SOUND of that top.
 
 Source: the problems are those of model page, sections 7.3 to 7.6; the method is a textbook one, with the structure of our own.
 """
@@ -27,6 +28,8 @@ SHRINK, REACH = 0.1, 0.95
 """t over the present mean of s v; longest step, as a share of the way to the boundary."""
 LEAST_SLACK = 0.02
 """Smallest slack at the start: powers and caps relative, rate cones in noise amplitudes."""
+SOUND = 0.02
+"""Share of the bound of delta at which a restoration may stop."""
 BACKTRACKS = 20
 """Halvings of a restoration's step at most."""
 CLOSED = 1e-8
@@ -211,7 +214,7 @@ def _solve(
         through = (open_by <= gap) & (np.abs(residual).max(1) <= CLOSED)
         if state.delta is not None:
             through &= np.abs(gradient_delta - v[:, count - users :].sum(1)) * width <= gap
-            through |= (state.delta >= 1.0) & (state.values.min(1) >= 0.0)
+            through |= (state.delta >= np.minimum(1.0, SOUND * top)) & (state.values.min(1) >= 0.0)
         lost = ~np.isfinite(mean)
         if (through | lost).any():
             out[rows[through]], done[rows[through]] = state.x[through], True

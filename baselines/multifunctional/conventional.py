@@ -12,46 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.multifunctional.coefficients import project
 from baselines.multifunctional.conventional_echo import FourHop, utility
-from baselines.multifunctional.conventional_projection import project
-from baselines.multifunctional.filters import best_filters
-from baselines.multifunctional.programs import (
-    ProjectionProblem,
-    TransmitProblem,
-    TransmitRestoration,
-    coefficient_set,
-    transmit_problem,
-    transmit_set,
-)
+from baselines.multifunctional.initial import normalised
+from baselines.multifunctional.programs import ProjectionProblem, coefficient_set
 from baselines.multifunctional.units import Channels
-from baselines.tools.linalg import Array, ComplexArray, abs2
+from baselines.tools.linalg import Array, ComplexArray
 
-__all__ = ["BACKTRACKS", "Moved", "Steps", "coefficient_step", "gradient", "normalised", "repaired"]
+__all__ = ["BACKTRACKS", "Moved", "coefficient_step", "gradient"]
 
 BACKTRACKS = 8
 """Times that rho may be multiplied by four in one step."""
 RATE, HARD = 1e-6, 1e-9
 """Tolerances of acceptance: rates in bit/s/Hz, hard constraints relative."""
 
-Answer = tuple[ComplexArray, NDArray[np.bool_]]
-"""A point (the old one without a solution) and where a solution was found (B,)."""
-
-
-class Steps(Protocol):
-    """The convex programs that a repair of the beams needs, in either form."""
-
-    def restore_transmit(self, problem: TransmitRestoration) -> Answer:
-        """Step 7.6: beams of the largest smallest rate cone."""
-        ...
-
-    def transmit(self, problem: TransmitProblem) -> Answer:
-        """Step 7.3."""
-        ...
+Projection = Callable[[ProjectionProblem], tuple[ComplexArray, NDArray[np.bool_]]]
+"""Point (the old one without a solution) and where a solution was found (B,)."""
+Repair = Callable[[Channels, ComplexArray, ComplexArray], ComplexArray]
+"""Beams (B, N, S) from the old ones, for coefficients that miss a rate after the normalisation (`initial.repaired`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,33 +57,13 @@ def gradient(data: FourHop, w: ComplexArray, theta: ComplexArray) -> tuple[Array
     return value, np.where(data.channels.mask, out, 0.0)
 
 
-def normalised(theta: ComplexArray, mask: NDArray[np.bool_]) -> ComplexArray:
-    """Each element scaled to sum of squares 1; where it is zero, equal real entries on the mask. theta, mask (B, 2, M)."""
-    size = np.sqrt(abs2(theta).sum(1, keepdims=True))
-    even = mask / np.sqrt(np.maximum(mask.sum(1, keepdims=True), 1))
-    return np.where(size > 0, theta / np.where(size > 0, size, 1.0), even)
-
-
-def repaired(steps: Steps, channels: Channels, w: ComplexArray, theta: ComplexArray) -> ComplexArray:
-    """Beams (B, N, S) at coefficients whose rates fail: "maximise delta" of 7.6, then one transmit step 7.3 where that helped."""
-    feasible = transmit_set(channels, theta)
-    out, _ = steps.restore_transmit(TransmitRestoration(feasible=feasible, point=feasible.rotated(w)))
-    rows = np.flatnonzero(channels.feasible(out, theta, RATE, HARD))
-    if len(rows):
-        part, beams, surface = channels[rows], out[rows], theta[rows]
-        filters, _ = best_filters(part.echoes(surface), beams)
-        better, found = steps.transmit(transmit_problem(part, surface, beams, filters))
-        out[rows] = np.where((found & part.feasible(better, surface, RATE, HARD))[:, None, None], better, beams)
-    return out
-
-
 def coefficient_step(
     channels: Channels,
     w: ComplexArray,
     theta: ComplexArray,
     rho: Array,
-    repair: Callable[[Channels, ComplexArray, ComplexArray], ComplexArray],
-    projection: Callable[[ProjectionProblem], Answer] = project,
+    repair: Repair,
+    projection: Projection = project,
     backtracks: int = BACKTRACKS,
 ) -> Moved:
     """One accepted step per scene, or none: U (filter of Lemma 1) does not fall, rates and hard constraints hold.
@@ -110,7 +72,7 @@ def coefficient_step(
         channels: of kind star, active or passive.
         w: (B, N, S), beams. theta: (B, 2, M), coefficients that meet every constraint with w.
         rho: (B,), multiplied by four after a refusal, halved after a success.
-        repair: beams from (channels, old beams, coefficients that miss a rate after the normalisation), see `repaired`.
+        repair: for star and passive.
         projection: solver of the convex problem.
         backtracks: refusals after which the old point is kept.
     """

@@ -26,6 +26,10 @@ __all__ = ["Coordinates", "joint_ascent"]
 
 MARGIN = 1e-5
 """Nepers by which the constraints are tightened, so that the residual of the method does not violate them."""
+STILL = 1e-4
+"""Change of the objective in a round, nepers, below which a scene is finished."""
+WEIGHT = 10.0
+"""First weight of the squared constraints."""
 SHRINK = 0.1
 """First z and s over ||V||: at 0 their derivatives vanish."""
 
@@ -106,22 +110,19 @@ class Coordinates:
 class _Lagrangian:
     """-U + (1 / 2 mu) sum (max(0, lambda + mu c)^2 - lambda^2) and its gradient; c <= 0 are the constraints."""
 
-    def __init__(self, data: FourHop, coordinates: Coordinates, count: int) -> None:
-        self.data, self.coordinates = data, coordinates
-        users = data.channels.ris_user.shape[1]
-        self.needs = data.channels.threshold > 0
-        self.multiplier = np.zeros((count, users + int(data.channels.budget)))
-        self.weight = np.full(count, 10.0)
+    def __init__(self, data: FourHop, streams: int, multiplier: Array, weight: Array) -> None:
+        self.data, self.coordinates = data, Coordinates(data.channels, streams)
+        self.multiplier, self.weight = multiplier, weight
 
     def constraints(self, data: FourHop, theta: ComplexArray, v: ComplexArray) -> Array:
-        """c (B, K or K + 1), nepers."""
-        ratio = data.user_ratio(theta, v)
-        c = MARGIN - np.where(data.channels.threshold > 0, ratio, np.inf)
+        """c (B, K or K + 1), nepers; users without a threshold: far from it."""
+        c = np.where(data.channels.threshold > 0, MARGIN - data.user_ratio(theta, v), -1e9)
         if data.channels.budget:
             c = np.concatenate([c, np.log(data.surface_use(theta, v))[:, None] + MARGIN], axis=1)
         return c
 
     def __call__(self, x: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Value and gradient of `rows`."""
         data = self.data if len(rows) == len(self.data) else self.data[rows]
         w, theta = self.coordinates.decode(x)
         echo = data.echo(w, theta)
@@ -131,7 +132,7 @@ class _Lagrangian:
         assert d_v is not None
         c = self.constraints(data, theta, echo.incident)
         mu, multiplier = self.weight[rows][:, None], self.multiplier[rows]
-        push = np.maximum(multiplier + mu * np.where(np.isfinite(c), c, -1e9), 0.0)
+        push = np.maximum(multiplier + mu * c, 0.0)
         value = -level + ((push**2 - multiplier**2) / (2.0 * mu)).sum(-1)
         users = data.channels.ris_user.shape[1]
         more_theta, more_v = data.user_gradient(theta, echo.incident, -push[:, :users])
@@ -144,32 +145,41 @@ class _Lagrangian:
 
 
 def joint_ascent(
-    channels: Channels, w: ComplexArray, theta: ComplexArray, *, rounds: int = 8, iterations: int = 60, form: str | None = None
+    channels: Channels, w: ComplexArray, theta: ComplexArray, *, rounds: int = 20, iterations: int = 150, form: str | None = None
 ) -> tuple[ComplexArray, ComplexArray, Array]:
-    """Ascend from any point, also from one that misses rates.
+    """Ascend from any point, also from one that misses rates, until constraints and objective stand still.
 
     Args:
         channels: of kind star, active or passive.
         w: (B, N, S) beams; theta: (B, 2, M) coefficients that meet the caps (or the equality).
-        rounds: updates of the multipliers. iterations: L-BFGS steps in each. form: of the objective, None: that of channels.
+        rounds: updates of the multipliers at most. iterations: L-BFGS steps in each.
+        form: of the objective, None: that of channels.
 
     Returns:
         Beams and coefficients, and the largest violation (B,) of a rate or the surface power, nepers (negative: met).
     """
-    data = FourHop.of(channels, form)
-    coordinates = Coordinates(channels, w.shape[2])
-    x = coordinates.encode(w, theta)
-    problem = _Lagrangian(data, coordinates, len(x))
-    last = np.full(len(x), np.inf)
-    worst = last
+    data, streams = FourHop.of(channels, form), w.shape[2]
+    x = Coordinates(channels, streams).encode(w, theta)
+    count = len(x)
+    multiplier = np.zeros((count, channels.ris_user.shape[1] + int(channels.budget)))
+    weight, residual = np.full(count, WEIGHT), np.full(count, np.inf)
+    level, worst = np.full(count, -np.inf), np.full(count, -np.inf)
+    rows = np.arange(count)
     for _ in range(rounds):
-        x, _ = minimise(problem, x, iterations=iterations, gradient_tolerance=1e-6)
-        w, theta = coordinates.decode(x)
-        c = problem.constraints(data, theta, channels.bs_ris @ w)
-        c = np.where(np.isfinite(c), c, -1e9)
-        residual = np.maximum(c, -problem.multiplier / problem.weight[:, None])
-        problem.multiplier = np.maximum(problem.multiplier + problem.weight[:, None] * c, 0.0)
-        worst = np.abs(residual).max(-1, initial=0.0)
-        problem.weight = np.where(worst > 0.25 * last, np.minimum(problem.weight * 4.0, 1e5), problem.weight)
-        last = np.minimum(worst, last)
-    return w, theta, c.max(-1, initial=-np.inf) - MARGIN
+        if not len(rows):
+            break
+        part = data[rows]
+        problem = _Lagrangian(part, streams, multiplier[rows], weight[rows])
+        x[rows], _ = minimise(problem, x[rows], iterations=iterations, gradient_tolerance=1e-6)
+        beams, surface = problem.coordinates.decode(x[rows])
+        c = problem.constraints(part, surface, part.bs_ris @ beams)
+        worst[rows] = c.max(-1, initial=-np.inf) - MARGIN
+        distance = np.abs(np.maximum(c, -multiplier[rows] / weight[rows, None])).max(-1, initial=0.0)
+        multiplier[rows] = np.maximum(multiplier[rows] + weight[rows, None] * c, 0.0)
+        weight[rows] = np.where(distance > 0.25 * residual[rows], np.minimum(4.0 * weight[rows], 1e5), weight[rows])
+        residual[rows] = np.minimum(distance, residual[rows])
+        value = utility(part.form, part.echo(beams, surface).gamma)[0]
+        still = (distance <= 0.5 * MARGIN) & (np.abs(value - level[rows]) <= STILL)
+        level[rows] = value
+        rows = rows[~still]
+    return *Coordinates(channels, streams).decode(x), worst

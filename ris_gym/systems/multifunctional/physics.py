@@ -84,6 +84,8 @@ def spread(xp: Any, sides: Array, counts: tuple[int, ...]) -> Array:
     """Rows of side 0, 1, 0, 1, ... of (B, 2, n) repeated `counts` times each, (B, sum, n)."""
     shape = (sides.shape[0], -1, sides.shape[2])
     parts = [xp.broadcast_to(sides[:, i % 2 : i % 2 + 1], (shape[0], c, shape[2])) for i, c in enumerate(counts) if c]
+    if not parts:
+        return sides[:, :0]
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
 
 

@@ -148,7 +148,7 @@ def top(system: MultiFunctional, received: physics.Echo) -> tuple[np.ndarray, np
     if received.own is not None:
         assert received.silent is not None
         c = np.linalg.solve(np.eye(count) + received.own @ received.silent, c)
-    return gamma, b, (received.solved @ c)[..., 0]
+    return gamma, b, received.filters(c)
 
 
 def _own_echo(

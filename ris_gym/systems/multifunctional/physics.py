@@ -131,9 +131,10 @@ def by_side(system: MultiFunctional, xp: Any, rows: Array) -> Array:
 class Echo:
     """Per side, in units of the receiver's noise: `P` (B, 2, L, L), what targets return `E` (B, 2, L, S), `T` (B, 2, ., L).
 
-    `gain` (B, 2, L, 1): alpha over the noise's amplitude, 0 where a side is filled up. For the filter `u = Q^-1 T c`: `direct` F
-    (B, 2, M_s, S), `G_i W` over the noise's amplitude, `own` N (B, 2, L, L), surface noise that targets return, `silent` P and
-    `solved` `Q^-1 T` (B, 2, M_s, L) without it (kind `mf` only); other kinds: `solved` (B, 2, N, L) with all noise.
+    `gain` (B, 2, L, 1): alpha over the noise's amplitude, 0 where a side is filled up. For the filter `u = Q^-1 T c`: `solved`
+    `Q^-1 T` (B, 2, ., L). Kind `mf`: `own` N (B, 2, L, L), surface noise that targets return, `silent` P without it, and `solved`
+    without it; where `direct` F (B, 2, M_s, S), `G_i W` over the noise's amplitude, is held, `solved` (B, 2, S, L) is
+    `(I + F^H F)^-1 F^H T` instead.
     """
 
     p: Array
@@ -144,6 +145,13 @@ class Echo:
     direct: Array | None = None
     own: Array | None = None
     silent: Array | None = None
+
+    def filters(self, c: Array) -> Array:
+        """`Q^-1 T c` (kind `mf`: without the noise `own`) of vectors c (B, 2, L, 1), (B, 2, .)."""
+        solved = self.solved @ c
+        if self.direct is not None:
+            solved = self.t @ c - self.direct @ solved
+        return solved[..., 0]
 
 
 def target_gain(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene) -> Array:
@@ -162,10 +170,10 @@ def echo(
     if system.kind == "mf":
         t = by_side(system, xp, double(xp, scene.sensor_steering)).mT
         w = design.all_beams
-        f = double(xp, scene.bs_sensor @ (w if system.time_switching else w[:, None])) / math.sqrt(system.noise_sensor_w)
-        silent, solved = interference(xp, t, f)
+        f = direct(system, xp, scene, w)
+        silent, solved, kept = interference(xp, t, f)
         own = returned_noise(system, xp, scene, gain, made)
-        return Echo(with_noise(xp, silent, own), e, t, gain, solved, f, own, silent)
+        return Echo(with_noise(xp, silent, own), e, t, gain, solved, kept, own, silent)
     hop = spread(xp, design.coefficients, system.target_counts) * xp.conj(scene.target_steering)  # rho_l
     t = by_side(system, xp, double(xp, hop @ scene.bs_ris)).mT
     # in units of the noise: each side's echo is T_i E_i S; the other side's is interference
@@ -191,23 +199,41 @@ def returned_noise(
     return system.noise_surface_w * (gain @ herm(xp, gain)) * gram
 
 
-def interference(xp: Any, t: Array, f: Array) -> tuple[Array, Array]:
-    """`T^H (I + F F^H)^-1 T`, (B, 2, L, L), and `(I + F F^H)^-1 T`, by the smaller of both Gram matrices."""
+def direct(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene, w: Array) -> Array:
+    """`F = G_i W` over the amplitude of the sensors' noise, (B, 2, M_s, S), in double precision."""
+    g = scene.bs_sensor
+    assert g is not None
+    if system.time_switching:
+        heard = g @ w
+    else:  # both sides in one product
+        heard = xp.reshape(xp.reshape(g, (g.shape[0], -1, g.shape[3])) @ w, (*g.shape[:3], w.shape[-1]))
+    return double(xp, heard) / math.sqrt(system.noise_sensor_w)
+
+
+def interference(xp: Any, t: Array, f: Array) -> tuple[Array, Array, Array | None]:
+    """`T^H (I + F F^H)^-1 T`, (B, 2, L, L), by the smaller of both Gram matrices, with `solved` and `direct` of `Echo`."""
     size, streams = f.shape[-2:]
     adjoint = herm(xp, f)
     if size <= streams:
         solved = xp.linalg.solve(f @ adjoint + xp.asarray(np.eye(size)), t)
-        return herm(xp, t) @ solved, solved
+        return herm(xp, t) @ solved, solved, None
     y = adjoint @ t
     solved = xp.linalg.solve(adjoint @ f + xp.asarray(np.eye(streams)), y)
-    return herm(xp, t) @ t - herm(xp, y) @ solved, t - f @ solved
+    return herm(xp, t) @ t - herm(xp, y) @ solved, solved, f
 
 
 def with_noise(xp: Any, p: Array, own: Array) -> Array:
     """`(P^-1 + N)^-1 = (I + P N)^-1 P`, (B, 2, L, L)."""
-    if p.shape[-1] == 1:
+    count = p.shape[-1]
+    if count == 1:
         return p / (1.0 + p * own)
-    return xp.linalg.solve(xp.asarray(np.eye(p.shape[-1])) + p @ own, p)
+    mixed = p @ own
+    if count > 2:
+        return xp.linalg.solve(xp.asarray(np.eye(count)) + mixed, p)
+    a, b, c, d = 1.0 + mixed[..., 0, 0], mixed[..., 0, 1], mixed[..., 1, 0], 1.0 + mixed[..., 1, 1]
+    first = d[..., None] * p[..., 0, :] - b[..., None] * p[..., 1, :]
+    second = a[..., None] * p[..., 1, :] - c[..., None] * p[..., 0, :]
+    return xp.stack([first, second], axis=-2) / (a * d - b * c)[..., None, None]
 
 
 def largest(xp: Any, p: Array, e: Array) -> Array:

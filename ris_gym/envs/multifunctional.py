@@ -100,7 +100,7 @@ class MultiFunctionalEnv(RisEnv):
     | `target_steering` | (2, L, M) | always | `a_l` |
     | `sensor_steering` | (2, L, M_s) | `mf` | `b_l` |
     | `target_phase` | (2, L) | always | `alpha_l` over its modulus |
-    | `levels` | (1 + 2 + K + L,) | always | rms of H, `G_i` (`mf`), `g_k`, modulus of `alpha_l`; see below |
+    | `levels` | (1 + K + L,), `mf` (3 + K + L,) | always | rms of H, `G_i` (`mf`), `g_k`, modulus of `alpha_l`; see below |
     | `raw` | (n,) | a design | the current raw vector u |
     | `echo_sinr` | (2,) | a design | `gamma_r`, `gamma_t`, dB / 20, at least -100 dB |
     | `sinr` | (K,) | a design | `SINR_k` (with time switching within the slot), dB / 10, at least -60 dB |
@@ -120,7 +120,7 @@ class MultiFunctionalEnv(RisEnv):
     In `one_shot` with `local` it is the design of the start rule. A prox-linear step for the length t ascends `s + grad s . d -
     penalty * sum_k max(0, -(c_k + grad c_k . d)) - ‖d‖^2 / (2 t)`, s the score, `c_k = m_k / R_min`. `direction` and `ascent` are
     shortened where their largest entry would exceed 9.9. Rounded phases (`phase_bits`) have the derivative of unrounded ones, the
-    derivative of a mode is that of `(1 + x) / 2`. For controls other than `full` the derivatives need torch.
+    derivative of a mode is that of `(1 + x) / 2`. For controls other than `full`, or R_min = 0, the derivatives need torch.
 
     ## Rewards
 

@@ -43,6 +43,16 @@ def test_lengths_and_order(form: str) -> None:
         assert names == (list(BOXES[form]) if control == "full" else surface + added)
 
 
+@pytest.mark.parametrize("form", BOXES)
+def test_the_page_names_what_a_kind_adds(form: str) -> None:
+    env = make(form, observation="local")
+    env.reset(seed=0)
+    info = env.step(env.action_space.sample())[-1]
+    page = env.unwrapped.__doc__
+    assert all(f"`{name}`" in page for name in [*env.unwrapped.observation_layout, *info, *BOXES[form]])
+    assert f"| {LENGTHS[form][0]} |" in page and f"| {LENGTHS[form][1]} |" in page and f"| {LENGTHS[form][2]} |" in page
+
+
 @pytest.mark.parametrize("increments", [True, False])
 @pytest.mark.parametrize("form", BOXES)
 def test_view_by_name(form: str, increments: bool) -> None:

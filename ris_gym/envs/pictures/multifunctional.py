@@ -64,7 +64,10 @@ def marks(axes: Axes, system: MultiFunctional, users: np.ndarray, targets: np.nd
 def world(axes: Axes, system: MultiFunctional, scene: Any) -> None:
     """Map seen from above: both half-spaces, BS, surface, users and targets."""
     axes.set_title("map from above")
-    bs, ris = np.array(system.bs_position_m)[:2], np.array(system.ris_position_m)[:2]
+    bs, ris = (
+        np.array(own if held is None else held[0], float)[:2]
+        for own, held in ((system.bs_position_m, scene.bs_position), (system.ris_position_m, scene.ris_position))
+    )
     none = np.zeros((0, 2))
     users = none if scene.user_position is None else np.asarray(scene.user_position[0])[:, :2]
     targets = none if scene.target_position is None else np.asarray(scene.target_position[0])[:, :2]

@@ -156,7 +156,7 @@ class Echo:
 
 def target_gain(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene) -> Array:
     """`alpha_l / sigma_e` by side, (B, 2, L_max, 1), 0 where a side is filled up."""
-    gain = by_side(system, xp, double(xp, scene.target_gain)[..., None]) / math.sqrt(system.noise_sensor_w)
+    gain = by_side(system, xp, double(xp, scene.target_gain)[..., None]) * (1.0 / math.sqrt(system.noise_sensor_w))
     return gain if system.even_targets else gain * xp.asarray(system.target_mask[..., None])
 
 
@@ -207,7 +207,7 @@ def direct(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene, w: Arr
         heard = g @ w
     else:  # both sides in one product
         heard = xp.reshape(xp.reshape(g, (g.shape[0], -1, g.shape[3])) @ w, (*g.shape[:3], w.shape[-1]))
-    return double(xp, heard) / math.sqrt(system.noise_sensor_w)
+    return double(xp, heard * (1.0 / math.sqrt(system.noise_sensor_w)))  # a complex quotient is slow
 
 
 def interference(xp: Any, t: Array, f: Array) -> tuple[Array, Array, Array | None]:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from baselines.multifunctional.ao import AlternatingOptimisation, RandomCoefficients
-from baselines.registry import register
+from baselines.multifunctional.bound import joint_bound
+from baselines.multifunctional.exhaustive import ExhaustiveSearch
+from baselines.multifunctional.sdr import SemidefiniteRelaxation
+from baselines.registry import register, register_bound
 
 register("ao", "multifunctional", AlternatingOptimisation)
+register("sdr", "multifunctional", SemidefiniteRelaxation)
+register("exhaustive", "multifunctional", ExhaustiveSearch)
 register("random", "multifunctional", RandomCoefficients)
+register_bound("multifunctional", joint_bound)

@@ -30,6 +30,8 @@ VIOLATION = 1e-6
 """Violation of a constraint over the size of its terms up to which matrices count as a solution."""
 LOWEST = 1e-5
 """First of the ratios that are searched, over the largest one."""
+SPAN = 4.0
+"""Ratio of the first t searched to a guess, and of the guess to the last one."""
 EDGE = 0.999
 """Last of them: at the largest itself the program has no interior."""
 
@@ -124,25 +126,24 @@ def solve_fast(program: RatioProgram, main: int, t: Array, guess: float) -> Rati
     """All programs of one scene at once by the dual interior-point method."""
     problem = dual_problem(program, main, t, guess)
     result = solve_dual(problem, tolerance=TOLERANCE)
-    blocks = program.factors.shape[0]
-    scale = result.primal[:, blocks, 0, 0].real
+    scale = result.primal[:, 0, -1, -1].real
     solved = np.isfinite(result.primal).all((1, 2, 3)) & (scale > 0) & (result.status != "infeasible")
-    x = result.primal[:, :blocks] / np.where(solved, scale, 1.0)[:, None, None, None]
+    x = result.primal[:, :, :-1, :-1] / np.where(solved, scale, 1.0)[:, None, None, None]
     x = np.where(solved[:, None, None, None], x, 0.0)
     upper = np.where(result.status == "infeasible", -np.inf, guess * result.value)
     return RatioAnswers(upper=upper, x=x, solved=solved & (program.violation(x) <= VIOLATION))
 
 
 def dual_problem(program: RatioProgram, main: int, t: Array, guess: float) -> DualProblem:
-    """The dual in units of `guess`, variables 1, nu_0, (nu_1,) z; a last block holds the inequality of s in its first entry."""
-    n = program.factors.shape[1]
+    """The dual in units of `guess`, variables 1, nu_0, (nu_1,) z; the inequality of s is one more row of the first block."""
+    blocks, _, columns = program.factors.shape
     sides, constant = program.sides, program.constant
     bounded = sides == 2 and np.isfinite(t).all()
     factors = np.tile(program.factors, (len(t), 1, 1, 1))
     factors[..., program.signal[main]] /= np.sqrt(guess)
     if bounded:
         factors[..., program.signal[1 - main]] /= np.sqrt(t)[:, None, None, None]
-    factors = np.concatenate([factors, np.zeros_like(factors[:, :1])], axis=1)
+    factors = np.concatenate([factors, np.zeros((len(t), blocks, 1, columns))], axis=2)
 
     def gather(forms: Array) -> Array:
         rest = [forms[..., 2 * sides :]]
@@ -151,9 +152,9 @@ def dual_problem(program: RatioProgram, main: int, t: Array, guess: float) -> Du
         return np.concatenate([-forms[..., main, None], forms[..., sides + main, None], *rest], axis=-1)
 
     weights, inside, level = gather(program.weights), gather(program.diagonal), gather(constant)
-    last = np.zeros((1, n, weights.shape[-1]))
+    last = np.zeros((blocks, 1, weights.shape[-1]))
     last[0, 0] = level
-    last[0, 1:, 0] = 1.0
+    last[1:, 0, 0] = 1.0
     kind = np.full(weights.shape[-1], 2)
     kind[:2] = 0, 1
     negative = constant[2 * sides :] < 0
@@ -163,8 +164,8 @@ def dual_problem(program: RatioProgram, main: int, t: Array, guess: float) -> Du
     start[1] = 2.0 * (start * np.abs(level))[2:].sum() / max(level[1], 1e-12)
     return DualProblem(
         factors=factors,
-        weights=np.concatenate([weights, np.zeros_like(weights[:1])]),
-        diagonal=np.concatenate([inside, last]),
+        weights=weights,
+        diagonal=np.concatenate([inside, last], axis=1),
         cost=np.tile((np.arange(len(kind)) == 1).astype(float), (len(t), 1)),
         nonnegative=kind == 2,
         group=kind == 0,
@@ -174,7 +175,12 @@ def dual_problem(program: RatioProgram, main: int, t: Array, guess: float) -> Du
 
 
 def search(
-    program: RatioProgram, solve: Solve = solve_fast, tolerance: float = 1e-2, rounds: int = 6, width: int = 12
+    program: RatioProgram,
+    solve: Solve = solve_fast,
+    tolerance: float = 1e-2,
+    rounds: int = 6,
+    width: int = 12,
+    near: float | None = None,
 ) -> RatioOptimum:
     """The best X up to `tolerance` in U (bit, dB), with a certificate.
 
@@ -182,19 +188,30 @@ def search(
         program: of one scene.
         solve: the programs at given t.
         tolerance: of U, where the search ends. rounds: of programs at most. width: programs per round at most.
+        near: a guess of the second ratio at the optimum: search there and around the best found only, so that the certificate,
+            still valid, may stay loose.
     """
     top = [float(limit) for limit in program.limit]
-    alone = [solve(program, i, np.array([np.nan]), top[i]) for i in range(program.sides)]
-    count = program.sides
-    if any((a.upper == -np.inf).any() for a in alone):
-        return RatioOptimum(x=None, value=-np.inf, upper=-np.inf, infeasible=True, programs=count)
-    most = [float(min(a.upper[0], limit)) for a, limit in zip(alone, top, strict=True)]
-    x, value = _better(program, None, -np.inf, *alone)
+    x, value, most, count = None, -np.inf, list(top), 0
+    for i in reversed(range(program.sides)):
+        if near is not None and i + 1 < program.sides:
+            continue
+        alone = solve(program, i, np.array([np.nan]), top[i])
+        count += 1
+        if (alone.upper == -np.inf).any():
+            return RatioOptimum(x=None, value=-np.inf, upper=-np.inf, infeasible=True, programs=count)
+        most[i] = float(min(alone.upper[0], top[i]))
+        x, value = _better(program, x, value, alone)
     if program.sides == 1:
-        return RatioOptimum(x=x, value=value, upper=float(program.value(np.array([most]))[0]), infeasible=False, programs=count)
+        upper = float(program.value(np.array([most]))[0])
+        return RatioOptimum(x=x, value=value, upper=upper, infeasible=False, programs=count)
     # ends of the intervals, and bounds of gamma_0 there
     t, ceiling = np.array([0.0, most[1]]), np.array([most[0], 0.0])
-    fresh = most[1] * np.geomspace(LOWEST, EDGE, width)
+    lowest, edge = LOWEST * most[1], EDGE * most[1]
+    fresh = np.geomspace(lowest, edge, width)
+    if near is not None:
+        fresh = np.unique(np.clip(near * np.geomspace(1.0 / SPAN, SPAN, width), lowest, edge))
+    bounds = np.array([np.inf])
     for _ in range(rounds):
         answers = solve(program, 0, fresh, most[0])
         count += len(fresh)
@@ -203,13 +220,18 @@ def search(
         t, ceiling = np.concatenate([t, fresh])[order], np.concatenate([ceiling, np.minimum(answers.upper, most[0])])[order]
         ceiling = np.minimum.accumulate(ceiling)  # more of the one leaves less of the other
         bounds = interval_bounds(program, t, ceiling)
-        split = np.flatnonzero((bounds > value + tolerance) & (t[:-1] > 0) & (t[1:] < most[1]))
+        wide = (t[1:] > lowest) & (t[:-1] < edge) & (bounds > value + tolerance)
+        if near is not None and x is not None:
+            inside = int(np.searchsorted(t, program.gamma(x[None])[0, 1])) - 1
+            wide &= np.abs(np.arange(len(wide)) - inside) <= 1
+        split = np.flatnonzero(wide)
         if not len(split):
             break
         split = split[np.argsort(-bounds[split])[:width]]
         parts = max(width // len(split), 1)
         share = np.arange(1, parts + 1) / (parts + 1)
-        fresh = (t[split, None] ** (1.0 - share) * t[split + 1, None] ** share).ravel()
+        low, high = np.maximum(t[split, None], lowest), np.minimum(t[split + 1, None], edge)
+        fresh = (low ** (1.0 - share) * high**share).ravel()
     return RatioOptimum(x=x, value=value, upper=float(bounds.max()), infeasible=False, programs=count)
 
 

@@ -98,7 +98,7 @@ def most_echo(columns: ComplexArray, incident: Array | None) -> float:
 def relax_coefficients(
     problem: CoefficientProblem, row: int, *, solve: Solve = solve_fast, margin: float = 0.0, **options: Any
 ) -> Relaxed:
-    """One scene; `options` of `ratio.search` (tolerance, rounds, width)."""
+    """One scene; `options` of `ratio.search` (tolerance, rounds, width, near)."""
     program = ratio_program(problem, row, margin)
     found = search(program, solve, **options)
     if found.x is None:

@@ -107,7 +107,7 @@ def rank_one(shares: ComplexArray, rows: ComplexArray) -> tuple[ComplexArray, Co
 def solve_transmit_sdp(
     problem: TransmitProblem, row: int, *, solve: Solve = solve_fast, margin: float = 0.0, **options: Any
 ) -> TransmitOptimum:
-    """One scene; `options` of `ratio.search` (tolerance, rounds, width)."""
+    """One scene; `options` of `ratio.search` (tolerance, rounds, width, near)."""
     program, b = ratio_program(problem, row, margin)
     found: RatioOptimum = search(program, solve, **options)
     feasible = problem.feasible[row : row + 1]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import baselines
 from baselines.multifunctional import ratio, relaxation, transmit_sdp
+from baselines.multifunctional.alternate import alternate
 from baselines.multifunctional.filters import best_filters
+from baselines.multifunctional.forms import make_programs
+from baselines.multifunctional.initial import matched_beams, sensing_noise, within_budget
 from baselines.multifunctional.programs import TransmitRestoration, coefficient_problem, transmit_problem, transmit_set
 from baselines.multifunctional.textbook import Textbook
 from baselines.multifunctional.textbook.ratio import TextbookRatio
@@ -100,7 +104,7 @@ def test_the_relaxed_coefficients_are_where_the_iterated_minorant_step_ends(case
             assert value[good].max() <= found.upper
 
 
-@pytest.mark.parametrize("case", ["log", "users", "few_sensors"])
+@pytest.mark.parametrize("case", ["users", "few_sensors"])
 def test_the_dual_method_and_cvxpy_agree(case):
     channels, w, theta, u = alternated(case)
     programs = [
@@ -112,7 +116,7 @@ def test_the_dual_method_and_cvxpy_agree(case):
         for main in (0, 1):
             single = np.array([np.nan])
             most = ratio.solve_fast(program, 1 - main, single, program.limit[1 - main]).upper[0]
-            for t in (single, most * np.array([1e-2, 0.3, 0.9])):
+            for t in (single, most * np.array([1e-2, 0.6])):
                 fast = ratio.solve_fast(program, main, t, program.limit[main])
                 slow = textbook(program, main, t, program.limit[main])
                 assert fast.solved.all()
@@ -175,3 +179,114 @@ def test_interval_bounds_hold_for_every_solution_between():
         inner = ratio.solve_fast(program, 0, np.linspace(t[j], t[j + 1], 6)[1:-1], program.limit[0])
         gamma = program.gamma(inner.x)
         assert (program.value(gamma)[gamma[:, 1] <= t[j + 1]] <= bounds[j]).all()
+
+
+def served(system, scene, solution):
+    """The solution is canonical, hard feasible, meets the rates and has the value it states."""
+    design = solution.design
+    assert design.sensing_beams.shape[-1] == system.num_sensing_beams
+    again = system.project(scene, design)
+    np.testing.assert_allclose(again.all_beams, design.all_beams, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(again.coefficients, design.coefficients, rtol=1e-12, atol=1e-15)
+    metrics = system.evaluate(scene, design)
+    np.testing.assert_allclose(metrics.objective, solution.objective)
+    assert solution.feasible.all() and metrics.feasible.all() and (solution.status == "stopped").all()
+    assert (np.diff(solution.history, axis=0) >= -1e-9).all()
+    assert (solution.objective <= baselines.bound(system, scene).value).all()
+    copy = system.decode(scene, system.encode(scene, design))
+    np.testing.assert_allclose(system.evaluate(scene, copy).objective, solution.objective, rtol=1e-6)
+
+
+@pytest.mark.parametrize("protocol", ["es", "ms", "ts"])
+def test_sdr_serves_its_scenes_whatever_the_protocol(protocol):
+    system = systems.make("multifunctional", preset="tiny", protocol=protocol)
+    scene = system.sample(np.random.default_rng(0), 2)
+    options = {"rounds": 2, "draws": 40, "time_fractions": (0.5,)}
+    solution = baselines.make("sdr", system, **options).solve(system.known(scene), np.random.default_rng(1))
+    served(system, scene, solution)
+    again = baselines.make("sdr", system, chunk=1, **options).solve(system.known(scene), np.random.default_rng(1))
+    np.testing.assert_allclose(again.objective, solution.objective, rtol=1e-9)
+    if protocol == "ts":
+        assert solution.memory is None
+        return
+    # as many streams as antennas: nothing of R_0 is lost
+    np.testing.assert_allclose(solution.memory["full_objective"], solution.objective, rtol=1e-6)
+    assert solution.memory["coefficient_rank"].shape == (2, 2, 2) and solution.memory["randomisation_loss"].shape == (2, 2)
+    assert (solution.memory["sensing_rank"] <= 4).all() and (solution.memory["sensing_rank"] >= 1).all()
+    assert (np.nan_to_num(solution.memory["randomisation_loss"]) > -0.05).all()
+
+
+def test_sdr_returns_the_strongest_streams_and_reports_what_they_leave_out():
+    system = systems.make("multifunctional", preset="small", num_sensing_beams=1)
+    scene = system.sample(np.random.default_rng(2), 1)
+    solution = baselines.make("sdr", system, rounds=1, draws=40).solve(system.known(scene), np.random.default_rng(1))
+    served(system, scene, solution)
+    assert solution.memory["sensing_rank"][0] > 1
+    assert abs(solution.memory["full_objective"][0] - solution.objective[0]) > 1e-6
+
+
+def test_sdr_with_cvxpy_serves_its_scene_too():
+    system = systems.make("multifunctional", preset="tiny", num_elements_v=1)
+    scene = system.sample(np.random.default_rng(0), 1)
+    policy = baselines.make("sdr", system, rounds=1, draws=40, solver="cvxpy")
+    solution = policy.solve(system.known(scene), np.random.default_rng(1))
+    served(system, scene, solution)
+    calls = [call for call in policy.programs.calls if call.program == "ratio"]
+    assert calls and all(call.solver == "CLARABEL" and call.scene == 0 for call in calls)
+    assert solution.history[-1, 0] > solution.history[0, 0] + 0.1
+
+
+def test_sdr_and_exhaustive_refuse_what_they_cannot_do():
+    for kind in ("star", "active", "passive"):
+        system = systems.make("multifunctional", preset="tiny", kind=kind)
+        for name in ("sdr", "exhaustive"):
+            with pytest.raises(ValueError, match="system"):
+                baselines.make(name, system)
+    system = systems.make("multifunctional", preset="tiny")
+    for options in ({"draws": 0}, {"search_tolerance": 0.0}, {"search_rounds": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            baselines.make("sdr", system, **options)
+    for options in ({"phase_bits": 0}, {"refine": 0}, {"phase_bits": 2}):  # 24^4 candidates
+        with pytest.raises(ValueError, match=r"phase_bits|refine|candidates"):
+            baselines.make("exhaustive", system, **options)
+    with pytest.raises(ValueError, match="num_elements must give at most 20000 candidates"):
+        baselines.make("exhaustive", systems.make("multifunctional", preset="small"))
+    with pytest.raises(ValueError, match="protocol"):
+        baselines.make("exhaustive", systems.make("multifunctional", preset="tiny", protocol="ts"))
+    with pytest.raises(ValueError, match="phase_bits must be at most"):
+        baselines.make("exhaustive", systems.make("multifunctional", preset="tiny", num_elements_v=1, phase_bits=1), phase_bits=2)
+
+
+def test_the_candidates_are_all_levels_once():
+    policy = baselines.make("exhaustive", systems.make("multifunctional", preset="tiny"))
+    every = policy.candidates()
+    assert every.shape == (4096, 2, 4) and len(np.unique(np.round(every, 6).reshape(4096, -1), axis=0)) == 4096
+    share = abs2(every)
+    np.testing.assert_allclose(share.sum(1), 1.0)
+    assert set(np.round(share[:, 0].ravel(), 9)) == {0.0, 0.5, 1.0}
+    np.testing.assert_allclose(np.abs(np.imag(every)), 0.0, atol=1e-12)
+    modes = baselines.make("exhaustive", systems.make("multifunctional", preset="tiny", protocol="ms"), phase_bits=2)
+    assert modes.candidates().shape == (4096, 2, 4) and (abs2(modes.candidates()).min(1) == 0).all()
+
+
+@pytest.mark.parametrize("protocol", ["es", "ms"])
+def test_exhaustive_is_the_best_of_all_refined(protocol):
+    system = systems.make("multifunctional", preset="tiny", num_elements_v=1, protocol=protocol)
+    scene = system.sample(np.random.default_rng(4), 2)
+    policy = baselines.make("exhaustive", system)
+    solution = policy.solve(system.known(scene), np.random.default_rng(1))
+    served(system, scene, solution)
+    levels = np.angle(solution.design.coefficients) / np.pi
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-9)
+    if protocol == "ms":
+        strong = np.argmax(np.abs(solution.design.coefficients), axis=1)
+        np.testing.assert_array_equal(solution.design.mode, strong)
+    # every candidate of its own, with other sensing streams to begin with
+    channels, every = Channels.of(system, scene), policy.candidates()
+    for i in range(2):
+        rows = np.full(len(every), i)
+        many, generators = channels[rows], [np.random.default_rng(9) for _ in rows]
+        w = matched_beams(many, every, sensing_noise(many, generators))
+        point, _ = alternate(many, w, within_budget(many, w, every), make_programs("fast"), surface=False)
+        best = point.value[point.feasible].max()
+        assert solution.objective[i] >= best - 0.02

@@ -31,6 +31,7 @@ class Alternating(ChunkedPolicy):
         starts: random starts per scene, the best is kept.
         mode_rule: mode switching: the `interleaved` mask, or `free`: the better of it and the mask of the stronger side of the
             energy-splitting design.
+        extrapolation: `mf`: rounds start this many times the last change further on (see `alternate`): 0 is the paper's method.
         time_fractions: time switching: the lambda_r that are tried.
     """
 
@@ -39,6 +40,7 @@ class Alternating(ChunkedPolicy):
     tolerance: float = 1e-3
     starts: int = 1
     mode_rule: str = "interleaved"
+    extrapolation: float = 0.0
     time_fractions: tuple[float, ...] = tuple(i / 10 for i in range(1, 10))
     programs: Programs = field(init=False, repr=False, compare=False)
 
@@ -51,6 +53,8 @@ class Alternating(ChunkedPolicy):
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         if not self.tolerance >= 0:
             raise ValueError(f"tolerance must be at least 0, got {self.tolerance!r}")
+        if not self.extrapolation >= 0:
+            raise ValueError(f"extrapolation must be at least 0, got {self.extrapolation!r}")
         if self.mode_rule not in MODE_RULES:
             raise ValueError(f"mode_rule must be one of {MODE_RULES}, got {self.mode_rule!r}")
         fractions = tuple(float(x) for x in self.time_fractions)
@@ -71,7 +75,12 @@ class Alternating(ChunkedPolicy):
         raise NotImplementedError
 
     def _alternate(self, channels: Channels, w: ComplexArray, theta: ComplexArray, surface: bool = True) -> tuple[Point, Array]:
-        options: dict[str, Any] = {"rounds": self.rounds, "tolerance": self.tolerance, "surface": surface}
+        options: dict[str, Any] = {
+            "rounds": self.rounds,
+            "tolerance": self.tolerance,
+            "surface": surface,
+            "extrapolation": self.extrapolation,
+        }
         return alternate(channels, w, within_budget(channels, w, theta), self.programs, **options)
 
     def solve_part(self, known: Any, first: int, generators: list[np.random.Generator]) -> Part:

@@ -11,12 +11,13 @@ Source: model page, sections 7.4 to 7.6; shapes as in `programs`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.multifunctional.interior import State, Step, solve
+from baselines.multifunctional.interior import State, Step, System, real, solve
 from baselines.multifunctional.programs import (
     CoefficientProblem,
     CoefficientRestoration,
@@ -24,7 +25,7 @@ from baselines.multifunctional.programs import (
     ProjectionProblem,
     Surrogate,
 )
-from baselines.tools.linalg import Array, ComplexArray, abs2, herm
+from baselines.tools.linalg import Array, ComplexArray, abs2
 
 VIOLATION = 1e-6
 """Violation up to which a solution counts as one."""
@@ -39,7 +40,8 @@ class CoefficientStep(Step):
     Attributes:
         start: (B, I, M). quadratic: (B, I, M) 2 w_i d_im^2.
         sets: the constraints. own: (B, K, M) conjugate row of user k's signal; adjoint: (B, K, M, S) E_k^H.
-        onehot: (K, I) side of each user. received: (B, 2 K (S - 1), I M) gradients of the parts of the users' interference.
+        received: (B, K, 2 (S - 1), M) gradients of the parts of each user's interference.
+        sides: the users of each side, which must be in this order.
     """
 
     start: ComplexArray
@@ -47,31 +49,25 @@ class CoefficientStep(Step):
     sets: CoefficientSet
     own: ComplexArray
     adjoint: ComplexArray
-    onehot: Array
     received: ComplexArray
-
-    _shared = frozenset({"onehot"})
+    sides: tuple[slice, ...]
 
     @classmethod
     def of(cls, problem: CoefficientProblem) -> Self:
         """The step of a problem."""
         surrogate, mask = problem.surrogate, problem.feasible.mask
-        batch, sides, elements = problem.point.shape
-        slope = np.zeros((batch, sides, sides, elements), complex)
-        slope[:, np.arange(sides), np.arange(sides)] = np.where(mask, surrogate.slope, 0.0)
-        surrogate = replace(surrogate, slope=slope.reshape(batch, sides, sides * elements))
+        surrogate = replace(surrogate, slope=np.where(mask, surrogate.slope, 0.0))
         quadratic = 2.0 * surrogate.weight[..., None] * problem.leak**2
         return cls._of(problem.feasible, problem.point, surrogate, quadratic)
 
     @classmethod
     def projecting(cls, problem: ProjectionProblem) -> Self:
         """-||theta - anchor||^2 / 2 over its size at `point`."""
-        batch, sides, elements = problem.point.shape
         anchor = np.where(problem.feasible.mask, problem.anchor, 0.0)
         weight = 1.0 / np.maximum(abs2(anchor - problem.point).sum((1, 2)), 1e-12)
-        nothing = np.zeros((batch, 1))
+        nothing = np.zeros(anchor.shape[:2])
         surrogate = Surrogate(
-            slope=(weight[:, None, None] * anchor).reshape(batch, 1, sides * elements),
+            slope=weight[:, None, None] * anchor,
             offset=nothing,
             weight=nothing,
             logarithmic=False,
@@ -89,15 +85,13 @@ class CoefficientStep(Step):
     @classmethod
     def _of(cls, sets: CoefficientSet, start: ComplexArray, surrogate: Surrogate | None, quadratic: Array) -> Self:
         batch, users, streams, elements = sets.rows.shape
-        sides = start.shape[1]
-        onehot = np.zeros((users, sides))
-        onehot[np.arange(users), sets.user_side] = 1.0
-        other = streams - 1
-        received = np.zeros((batch, users, 2 * other, sides, elements), complex)
-        for k in range(users):
-            i = int(sets.user_side[k])
-            rest = np.delete(sets.rows[:, k], k, axis=1).conj() * sets.mask[:, None, i]
-            received[:, k, :other, i], received[:, k, other:, i] = rest, 1j * rest
+        own_mask = sets.mask[:, sets.user_side]
+        masked = sets.rows.conj() * own_mask[:, :, None]
+        other = np.array([[j for j in range(streams) if j != k] for k in range(users)], int).reshape(users, streams - 1)
+        received = np.empty((batch, users, 2 * (streams - 1), elements), complex)
+        received[:, :, : streams - 1] = masked[:, np.arange(users)[:, None], other]
+        received[:, :, streams - 1 :] = 1j * received[:, :, : streams - 1]
+        edges = np.searchsorted(sets.user_side, np.arange(start.shape[1] + 1))
         each = np.arange(users)
         return cls(
             surrogate=surrogate,
@@ -105,20 +99,15 @@ class CoefficientStep(Step):
             start=np.where(sets.mask, start, 0.0),
             quadratic=quadratic,
             sets=sets,
-            own=sets.rows[:, each, each].conj(),
-            adjoint=np.ascontiguousarray(herm(sets.rows)),
-            onehot=onehot,
-            received=received.reshape(batch, users * 2 * other, sides * elements),
+            own=masked[:, each, each],
+            adjoint=np.ascontiguousarray(np.swapaxes(masked, 2, 3)),
+            received=received,
+            sides=tuple(slice(int(x), int(y)) for x, y in pairwise(edges)),
         )
 
     def begin(self) -> ComplexArray:
         """theta_0, flattened."""
         return self.start.reshape(len(self.start), -1)
-
-    def _sided(self, vectors: ComplexArray) -> ComplexArray:
-        """Vectors (B, K, M) on the user's side as (B, K, I M), masked."""
-        spread = vectors[:, :, None, :] * self.onehot[:, :, None] * self.sets.mask[:, None]
-        return spread.reshape(*vectors.shape[:2], self.onehot.shape[1] * vectors.shape[2])
 
     def top(self) -> Array:
         """min_k sum_m |signal of element m|."""
@@ -142,60 +131,124 @@ class CoefficientStep(Step):
         if delta is not None:
             cones = cones - delta[:, None]
         level = abs2(theta).sum(1)
-        dense, jacobian = cones, self._sided(slope)
+        values = [1.0 - level, cones]
         if sets.incident is not None:
-            power = 1.0 - (level * sets.incident).sum(-1, keepdims=True)
-            lit = (-2.0 * theta * sets.incident[:, None]).reshape(len(x), 1, -1)
-            dense, jacobian = np.concatenate([power, cones], axis=1), np.concatenate([lit, jacobian], axis=1)
+            values.insert(1, 1.0 - (level * sets.incident).sum(-1, keepdims=True))
         affine = np.zeros((len(x), 0))
         if self.surrogate is not None:
-            affine = (self.surrogate.slope.conj() @ x[..., None])[..., 0].real + self.surrogate.offset
+            affine = (self.surrogate.slope.conj() * theta).real.sum(-1) + self.surrogate.offset
         return State(
             x=x,
             delta=delta,
-            caps=1.0 - level,
-            dense=dense,
-            jacobian=jacobian,
+            values=np.concatenate(values, axis=1),
             affine=affine,
             size=size,
-            radial=self._sided(radial),
+            radial=radial,
+            cones=slope,
+            more=None,
         )
 
-    def pull(self, state: State) -> ComplexArray:
-        """-2 w_i d_im^2 theta_im."""
-        return -self.quadratic.reshape(len(self.quadratic), -1) * state.x
+    def gradient(self, state: State) -> ComplexArray:
+        """phi' a_i - 2 w_i d_im^2 theta_im."""
+        part = -self.quadratic * state.x.reshape(self.start.shape)
+        if self.surrogate is not None:
+            part = part + self.inner(state)[..., None] * self.surrogate.slope
+        return part.reshape(len(part), -1)
 
-    def spread(self, state: State, v: Array) -> ComplexArray:
-        """-2 v_m theta_im."""
+    def _pulled(self, state: State, v: Array) -> Array:
+        """v_m + v_p incident_m (B, M)."""
+        elements = self.start.shape[2]
+        if self.sets.incident is None:
+            return v[:, :elements]
+        return np.asarray(v[:, :elements] + v[:, elements, None] * self.sets.incident)
+
+    def transposed(self, state: State, v: Array) -> ComplexArray:
+        """-2 (v_m + v_p incident_m) theta_im, and the cones."""
         theta = state.x.reshape(self.start.shape)
-        return (-2.0 * theta * v[:, None]).reshape(len(v), -1)
+        out = -2.0 * self._pulled(state, v)[:, None] * theta
+        own = v[:, v.shape[1] - self.own.shape[1] :]
+        for i, users in enumerate(self.sides):
+            out[:, i] += (own[:, None, users] @ state.cones[:, users])[:, 0]
+        return np.asarray(out.reshape(len(v), -1))
 
-    def along(self, state: State, d: ComplexArray) -> Array:
-        """-2 Re sum_i theta_im^* d_im."""
-        theta = state.x.reshape(self.start.shape)
-        return -2.0 * (theta.conj() * d.reshape(theta.shape)).real.sum(1)
-
-    def rank_one(self, state: State, tau: Array) -> tuple[Array, ComplexArray]:
-        """The interference of the users."""
-        users = tau.shape[1]
-        each = self.received.shape[1] // users if users else 0
-        return np.repeat(tau, each, axis=1), self.received
-
-    def divide(self, state: State, v: Array, ratio: Array, tau: Array, right: ComplexArray) -> ComplexArray:
-        """Element by element (Sherman-Morrison for the cap)."""
-        batch, sides, elements = self.start.shape
-        theta = state.x.reshape(self.start.shape)
-        d = self.quadratic + 2.0 * v[:, None, :elements]
+    def along(self, state: State, d: ComplexArray) -> tuple[Array, Array]:
+        """Real inner products with the gradients."""
+        theta, move = state.x.reshape(self.start.shape), d.reshape(self.start.shape)
+        caps = -2.0 * (theta.conj() * move).real.sum(1)
+        parts = [caps, (state.cones.conj() * move[:, self.sets.user_side]).real.sum(-1)]
         if self.sets.incident is not None:
-            d = d + 2.0 * v[:, elements, None, None] * self.sets.incident[:, None]
-        if tau.shape[1]:
-            d = d + np.swapaxes(np.swapaxes(tau[..., None] * self.sets.noise**2, 1, 2) @ self.onehot, 1, 2)
+            parts.insert(1, (caps * self.sets.incident).sum(-1, keepdims=True))
+        affine = state.affine if self.surrogate is None else (self.surrogate.slope.conj() * move).real.sum(-1)
+        return np.concatenate(parts, axis=1), affine
+
+    def system(self, state: State, v: Array, ratio: Array, right: ComplexArray) -> System:
+        """D element by element (Sherman-Morrison for the cap); all other terms but the power live on one side each."""
+        batch, sides, elements = self.start.shape
+        users, parts = self.own.shape[1], self.received.shape[2]
+        theta, load = state.x.reshape(self.start.shape), right.reshape(self.start.shape)
+        tau = v[:, v.shape[1] - users :] * self.root / state.size
+        noise = tau[..., None] * self.sets.noise**2
+        d = self.quadratic + 2.0 * self._pulled(state, v)[:, None]
+        for i, own in enumerate(self.sides):
+            d[:, i] += noise[:, own].sum(1)
         scaled = theta / d
         strength = 4.0 * ratio[:, :elements]
         strength = strength / (1.0 + strength * (theta.conj() * scaled).real.sum(1))
-        r = right.reshape(batch, -1, sides, elements)
-        inner = (scaled.conj()[:, None] * r).real.sum(2) * strength[:, None]
-        return (r / d[:, None] - scaled[:, None] * inner[:, :, None]).reshape(batch, -1, sides * elements)
+        logs = int(self.surrogate is not None and self.surrogate.logarithmic)
+        power = int(self.sets.incident is not None)
+        total = power + logs * sides + users * (parts + 2)
+        gram, caps = np.zeros((batch, total, total)), np.zeros((batch, total, elements))
+        loads, signs, numbers = np.zeros((batch, total)), np.ones(total), np.zeros(users, np.int64)
+        divided = load / d
+        along = (scaled.conj() * load).real.sum(1)
+        root_tau, root_ratio = np.sqrt(tau), np.sqrt(ratio[:, ratio.shape[1] - users :])
+        kept, first = [], power
+        for i, own in enumerate(self.sides):
+            count = own.stop - own.start
+            last = first + logs + count * (parts + 2)
+            a = np.empty((batch, power + last - first, elements), complex)
+            if self.sets.incident is not None:
+                a[:, 0] = (-2.0 * np.sqrt(ratio[:, elements]))[:, None] * self.sets.incident * theta[:, i]
+            if logs:
+                assert self.surrogate is not None
+                a[:, power] = self.surrogate.slope[:, i] / state.affine[:, i, None]
+            begin = power + logs
+            inner = a[:, begin : begin + count * parts].reshape(batch, count, parts, elements)
+            np.multiply(self.received[:, own], root_tau[:, own, None, None], out=inner)
+            begin += count * parts
+            a[:, begin : begin + count] = root_ratio[:, own, None] * state.cones[:, own]
+            a[:, begin + count :] = root_tau[:, own, None] * state.radial[:, own]
+            numbers[own] = first + begin - power + np.arange(count)
+            signs[last - count : last] = -1.0
+            a_scaled: ComplexArray = np.asarray(a / np.sqrt(d[:, i])[:, None], dtype=complex)
+            flat = real(a_scaled)
+            block = flat @ np.swapaxes(flat, 1, 2)
+            cap = a.real * scaled[:, i, None].real + a.imag * scaled[:, i, None].imag
+            toward = (real(a) @ real(divided[:, i])[..., None])[..., 0]
+            own_terms = slice(first, last)
+            gram[:, own_terms, own_terms] = block[:, power:, power:]
+            caps[:, own_terms] = cap[:, power:]
+            loads[:, own_terms] = toward[:, power:]
+            if power:
+                gram[:, 0, own_terms] = gram[:, own_terms, 0] = block[:, 0, 1:]
+                gram[:, 0, 0] += block[:, 0, 0]
+                caps[:, 0] += cap[:, 0]
+                loads[:, 0] += toward[:, 0]
+            kept.append((a, own_terms))
+            first = last
+        gram -= (caps * strength[:, None]) @ np.swapaxes(caps, 1, 2)
+        loads -= (caps @ (strength * along)[..., None])[..., 0]
+
+        def back(y: Array) -> ComplexArray:
+            rest = load.copy()
+            for i, (a, own_terms) in enumerate(kept):
+                rest[:, i] -= (y[:, None, own_terms] @ a[:, power:])[:, 0]
+                if power:
+                    rest[:, i] -= y[:, :1] * a[:, 0]
+            push = strength * (scaled.conj() * rest).real.sum(1)
+            return np.asarray((rest / d - scaled * push[:, None]).reshape(batch, -1))
+
+        return System(gram=gram, load=loads, signs=signs, cones=numbers, back=back)
 
 
 def solve_coefficients(problem: CoefficientProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:

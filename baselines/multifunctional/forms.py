@@ -60,7 +60,7 @@ class Fast:
         gap: at which the interior-point method ends, nats of the objective.
     """
 
-    def __init__(self, gap: float = 1e-3) -> None:
+    def __init__(self, gap: float = 3e-3) -> None:
         self.gap = gap
         self.calls: list[SolverCall] = []
 

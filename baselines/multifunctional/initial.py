@@ -59,7 +59,7 @@ def matched_beams(channels: Channels, theta: ComplexArray, noise: ComplexArray) 
         if w.shape[1] > heard.shape[1]:
             w = w - basis @ (herm(basis) @ w)
     size = np.sqrt(abs2(w).sum((1, 2)))
-    return w / np.where(size > 0, size, 1.0)[:, None, None]
+    return np.asarray(w / np.where(size > 0, size, 1.0)[:, None, None], dtype=complex)
 
 
 def normalised(theta: ComplexArray, mask: NDArray[np.bool_]) -> ComplexArray:

@@ -15,6 +15,7 @@ Source: the problems are those of model page, sections 7.3 to 7.6; the method is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,33 +43,27 @@ class State(Rows):
 
     Attributes:
         x: (B, n) complex. delta: (B,), None unless restoring.
-        caps: (B, M) values of the elementwise constraints, M = 0 without.
-        dense: (B, m) values of the powers, then of the K rate cones; jacobian: (B, m, n) their gradients.
-        affine: (B, I) arguments of the logarithms (0 columns when restoring).
-        size: (B, K) norms r_k in the rate cones, radial: (B, K, n) their gradients.
+        values: (B, m) constraints, the K rate cones last. affine: (B, I) arguments of the logarithms (0 columns: restoring).
+        size: (B, K) norms r_k in the rate cones; radial, cones: gradients of r_k and of the cones, in the layout of the step.
+        more: a further array of the step, None without.
     """
 
     x: ComplexArray
     delta: Array | None
-    caps: Array
-    dense: Array
-    jacobian: ComplexArray
+    values: Array
     affine: Array
     size: Array
     radial: ComplexArray
-
-    @property
-    def values(self) -> Array:
-        """All constraints (B, M + m)."""
-        return np.concatenate([self.caps, self.dense], axis=1)
+    cones: ComplexArray
+    more: ComplexArray | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Rows):
-    """A convex problem. Subclasses give `evaluate`, `quadratic`, `divide` and the fields of their data.
+    """A convex problem. Subclasses give the methods and the fields of their data.
 
     Attributes:
-        surrogate: slope (B, I, n), None when restoring.
+        surrogate: slopes in the layout of the step, None when restoring.
         root: (B, K) sqrt(Gamma_k).
     """
 
@@ -87,80 +82,69 @@ class Step(Rows):
         """A bound of the rate cones (B,), for restoration."""
         raise NotImplementedError
 
-    def pull(self, state: State) -> ComplexArray:
-        """Gradient of the quadratic part -sum_i w_i I_i of f at x (B, n)."""
+    def gradient(self, state: State) -> ComplexArray:
+        """grad f by x (B, n)."""
         raise NotImplementedError
 
-    def spread(self, state: State, v: Array) -> ComplexArray:
-        """sum_m v_m grad cap_m (B, n) for v (B, M)."""
-        return np.zeros_like(state.x)
-
-    def along(self, state: State, d: ComplexArray) -> Array:
-        """Derivatives of the caps along d (B, M)."""
-        return np.zeros((len(d), 0))
-
-    def rank_one(self, state: State, tau: Array) -> tuple[Array, ComplexArray]:
-        """Further terms k_r >= 0 (B, R), a_r (B, R, n) of the Newton matrix, if any; tau as in `divide`."""
-        return np.zeros((len(tau), 0)), np.zeros((len(tau), 0, state.x.shape[1]), complex)
-
-    def divide(self, state: State, v: Array, ratio: Array, tau: Array, right: ComplexArray) -> ComplexArray:
-        """D^{-1} applied to `right` (B, R, n); multipliers v (B, M + m), ratio = v / s, tau = v_k sqrt(Gamma_k) / r_k (B, K)."""
+    def transposed(self, state: State, v: Array) -> ComplexArray:
+        """J^T v (B, n) of v (B, m)."""
         raise NotImplementedError
+
+    def along(self, state: State, d: ComplexArray) -> tuple[Array, Array]:
+        """J d (B, m) and the change of the logarithms' arguments (B, I) along d (B, n)."""
+        raise NotImplementedError
+
+    def system(self, state: State, v: Array, ratio: Array, right: ComplexArray) -> System:
+        """The Newton system of multipliers v and ratio = v / s (B, m) for the right-hand side (B, n)."""
+        raise NotImplementedError
+
+    def inner(self, state: State) -> Array:
+        """Derivatives of phi (B, I)."""
+        assert self.surrogate is not None
+        return 1.0 / state.affine if self.surrogate.logarithmic else np.ones_like(state.affine)
 
     def newton(
         self, state: State, v: Array, ratio: Array, right: ComplexArray, right_delta: Array | None, width: Array
     ) -> tuple[ComplexArray, Array | None]:
         """Solution of the Newton system for the right-hand sides (B, n) and (B,)."""
-        batch, users = self.root.shape
-        caps = state.caps.shape[1]
-        tau = v[:, v.shape[1] - users :] * self.root / state.size
-        weights, vectors = [ratio[:, caps:]], [state.jacobian]
-        if self.surrogate is not None and self.surrogate.logarithmic:
-            weights.append(1.0 / state.affine**2)
-            vectors.append(self.surrogate.slope)
-        more, further = self.rank_one(state, tau)
-        weights += [more, tau]
-        vectors += [further, state.radial]
-        factor = np.sqrt(np.concatenate(weights, axis=1))
-        a = np.concatenate(vectors, axis=1) * factor[..., None]
-        terms = a.shape[1]
-        signs = np.ones(terms)
-        signs[terms - users :] = -1.0
-        solved = self.divide(state, v, ratio, tau, np.concatenate([a, right[:, None]], axis=1))
-        gram = _real(a) @ np.swapaxes(_real(solved), 1, 2)  # (B, R, R + 1)
+        system = self.system(state, v, ratio, right)
+        gram, load, users = system.gram, system.load, self.root.shape[1]
         shift = None
         if right_delta is not None:
-            shift = np.zeros((batch, terms))
-            cones = state.dense.shape[1] - users
-            shift[:, cones : cones + users] = -factor[:, cones : cones + users]
+            shift = np.zeros(load.shape)
+            shift[:, system.cones] = -np.sqrt(ratio[:, ratio.shape[1] - users :])
             scaled = shift * (width**2)[:, None]
-            gram[:, :, :terms] += shift[:, :, None] * scaled[:, None, :]
-            gram[:, :, terms] += shift * (width**2 * right_delta)[:, None]
-        gram[:, np.arange(terms), np.arange(terms)] += signs
-        y = np.linalg.solve(gram[:, :, :terms], gram[:, :, terms:])
-        d = solved[:, terms] - (np.swapaxes(y, 1, 2) @ solved[:, :terms])[:, 0]
+            gram = gram + shift[:, :, None] * scaled[:, None, :]
+            load = load + shift * (width**2 * right_delta)[:, None]
+        terms = np.arange(gram.shape[1])
+        gram[:, terms, terms] += system.signs
+        y = np.linalg.solve(gram, load[..., None])[..., 0]
+        d = system.back(np.asarray(y))
         if right_delta is None or shift is None:
             return d, None
-        return d, width**2 * (right_delta - (shift * y[..., 0]).sum(-1))
+        return d, width**2 * (right_delta - (shift * y).sum(-1))
 
 
-def _gradient(step: Step, state: State, top: Array, width: Array) -> tuple[ComplexArray, Array]:
-    """grad f by x (B, n) and by delta (B,)."""
-    if step.surrogate is None:
-        assert state.delta is not None
-        return step.pull(state), (top - state.delta) / width**2
-    inner = 1.0 / state.affine if step.surrogate.logarithmic else np.ones_like(state.affine)
-    return step.pull(state) + (inner[:, None] @ step.surrogate.slope)[:, 0], np.zeros(len(state.x))
+@dataclass(kw_only=True)
+class System:
+    """D + sum_r signs_r a_r a_r^T, with the roots of the weights in the a_r.
+
+    Attributes:
+        gram: (B, R, R) a_r^T D^{-1} a_q. load: (B, R) a_r^T D^{-1} right. signs: (R,).
+        cones: (K,) numbers of the terms of the rate cones' gradients.
+        back: y (B, R) -> D^{-1} (right - sum_r y_r a_r), (B, n).
+    """
+
+    gram: Array
+    load: Array
+    signs: Array
+    cones: NDArray[np.int64]
+    back: Callable[[Array], ComplexArray]
 
 
-def _real(x: ComplexArray) -> Array:
+def real(x: ComplexArray) -> Array:
     """(.., n) complex as (.., 2 n) real."""
     return np.ascontiguousarray(x).view(float)
-
-
-def dot(rows: ComplexArray, d: ComplexArray) -> Array:
-    """Re <rows_m, d> (B, m) of rows (B, m, n) and d (B, n)."""
-    return (_real(rows) @ _real(d)[..., None])[..., 0]
 
 
 def _reach(value: Array, change: Array) -> Array:
@@ -171,7 +155,7 @@ def _reach(value: Array, change: Array) -> Array:
     return np.asarray(np.where(falling, -value / np.where(falling, change, 1.0), np.inf).min(1))
 
 
-def solve(step: Step, *, gap: float, iterations: int = 40, start: float = 0.01) -> tuple[ComplexArray, NDArray[np.bool_]]:
+def solve(step: Step, *, gap: float, iterations: int = 40, start: float = 3e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """Maximisers x (B, n) and where the method converged (B,).
 
     Args:
@@ -196,7 +180,7 @@ def _solve(
     state = step.evaluate(x, None)
     width = top = np.ones(len(rows))
     if restoring:
-        delta = state.dense[:, state.dense.shape[1] - users :].min(1) - 1.0
+        delta = state.values[:, state.values.shape[1] - users :].min(1) - 1.0
         top = 1.0 + step.top()
         width = top - delta
         state = step.evaluate(x, delta)
@@ -204,15 +188,16 @@ def _solve(
     v = start / s
     count = s.shape[1]
     for _ in range(iterations):
-        caps = state.caps.shape[1]
         residual = state.values - s
         mean = (s * v).mean(1)
-        gradient, gradient_delta = _gradient(step, state, top, width)
-        left = gradient + step.spread(state, v[:, :caps]) + (v[:, None, caps:] @ state.jacobian)[:, 0]
-        # f* - f <= s^T v + ||left|| ||x* - x||
-        open_by = np.maximum(mean * count, np.sqrt(abs2(left).sum(1) * abs2(state.x).sum(1)))
-        through = (open_by <= gap) & (np.abs(residual).max(1) <= CLOSED)
+        gradient = step.gradient(state)
+        left = gradient + step.transposed(state, v)
+        # at a feasible x: f* - f <= v^T c + ||left|| ||x* - x||
+        met = (state.values.min(1) >= 0.0) | (np.abs(residual).max(1) <= CLOSED)
+        spare = np.maximum((v * np.abs(state.values)).sum(1), np.sqrt(abs2(left).sum(1) * abs2(state.x).sum(1)))
+        through = met & (spare <= gap)
         if state.delta is not None:
+            gradient_delta = (top - state.delta) / width**2
             through &= np.abs(gradient_delta - v[:, count - users :].sum(1)) * width <= gap
             through |= (state.delta >= np.minimum(1.0, SOUND * top)) & (state.values.min(1) >= 0.0)
         lost = ~np.isfinite(mean)
@@ -223,20 +208,23 @@ def _solve(
                 return
             step, state, rows, width, top = step[keep], state[keep], rows[keep], width[keep], top[keep]
             s, v, residual, mean = s[keep], v[keep], residual[keep], mean[keep]
-            gradient, gradient_delta = gradient[keep], gradient_delta[keep]
+            gradient = gradient[keep]
         target = np.maximum(SHRINK * mean, 0.3 * gap / count)[:, None]
         ratio = v / s
         pull = target / s - ratio * residual
-        right = gradient + step.spread(state, pull[:, :caps]) + (pull[:, None, caps:] @ state.jacobian)[:, 0]
-        right_delta = gradient_delta - pull[:, count - users :].sum(1) if restoring else None
+        right = gradient + step.transposed(state, pull)
+        right_delta = None
+        if state.delta is not None:
+            right_delta = (top - state.delta) / width**2 - pull[:, count - users :].sum(1)
         d, d_delta = step.newton(state, v, ratio, right, right_delta, width)
-        ds = np.concatenate([step.along(state, d), dot(state.jacobian, d)], axis=1) + residual
+        change, affine = step.along(state, d)
+        ds = change + residual
         if d_delta is not None:
             ds[:, count - users :] -= d_delta[:, None]
         dv = target / s - v - ratio * ds
         primal = _reach(s, ds)
         if step.surrogate is not None and step.surrogate.logarithmic:
-            primal = np.minimum(primal, _reach(state.affine, dot(step.surrogate.slope, d)))
+            primal = np.minimum(primal, _reach(state.affine, affine))
         primal = np.minimum(1.0, REACH * primal)
         dual = np.minimum(1.0, REACH * _reach(v, dv))
         s = s + primal[:, None] * ds

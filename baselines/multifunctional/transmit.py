@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.multifunctional.interior import State, Step, solve
+from baselines.multifunctional.interior import State, Step, System, real, solve
 from baselines.multifunctional.programs import TransmitProblem, TransmitRestoration, TransmitSet
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
@@ -80,11 +80,10 @@ class TransmitStep(Step):
         own = received[:, k, k].real
         received[:, k, k] = 0.0
         size = np.sqrt(abs2(received).sum(-1) + 1.0)
-        values, slopes = [1.0 - abs2(x).sum(1)], [-2.0 * x]
+        values, more = [1.0 - abs2(x).sum(1)], None
         if self.surface is not None:
-            lit = (self.surface @ w).reshape(batch, -1)
-            values.append(1.0 - (x.conj() * lit).real.sum(1))
-            slopes.append(-2.0 * lit)
+            more = self.surface @ w
+            values.append(1.0 - (w.conj() * more).real.sum((1, 2)))
         toward = self.rows.conj()
         radial = toward[:, :, :, None] * (received / size[..., None])[:, :, None, :]
         slope = -self.root[..., None, None] * radial
@@ -100,33 +99,76 @@ class TransmitStep(Step):
         return State(
             x=x,
             delta=delta,
-            caps=np.zeros((batch, 0)),
-            dense=np.concatenate([np.stack(values, axis=1), cones], axis=1),
-            jacobian=np.concatenate([np.stack(slopes, axis=1), slope.reshape(flat)], axis=1),
+            values=np.concatenate([np.stack(values, axis=1), cones], axis=1),
             affine=affine,
             size=size,
             radial=radial.reshape(flat),
+            cones=slope.reshape(flat),
+            more=more,
         )
 
-    def pull(self, state: State) -> ComplexArray:
-        """-2 sum_i w_i q_i q_i^H W."""
+    def gradient(self, state: State) -> ComplexArray:
+        """sum_i phi' a_i - 2 sum_i w_i q_i q_i^H W."""
+        if self.surrogate is None:
+            return np.zeros_like(state.x)
         w = state.x.reshape(self.start.shape)
-        return -(self.leak @ w).reshape(len(w), -1)
+        part = (self.inner(state)[:, None] @ self.surrogate.slope)[:, 0]
+        return np.asarray(part - (self.leak @ w).reshape(part.shape))
 
-    def divide(self, state: State, v: Array, ratio: Array, tau: Array, right: ComplexArray) -> ComplexArray:
+    def transposed(self, state: State, v: Array) -> ComplexArray:
+        """Powers: -2 v W, -2 v T^H T W; and the cones."""
+        users = self.rows.shape[1]
+        out = (v[:, None, v.shape[1] - users :] @ state.cones)[:, 0] - 2.0 * v[:, :1] * state.x
+        if state.more is not None:
+            out = out - 2.0 * v[:, 1:2] * state.more.reshape(out.shape)
+        return np.asarray(out)
+
+    def along(self, state: State, d: ComplexArray) -> tuple[Array, Array]:
+        """Real inner products with the gradients."""
+        column = real(d)[..., None]
+        parts = [-2.0 * (real(state.x)[:, None] @ column)[..., 0]]
+        if state.more is not None:
+            parts.append(-2.0 * (real(state.more.reshape(d.shape))[:, None] @ column)[..., 0])
+        parts.append((real(state.cones) @ column)[..., 0])
+        affine = state.affine if self.surrogate is None else (real(self.surrogate.slope) @ column)[..., 0]
+        return np.concatenate(parts, axis=1), affine
+
+    def system(self, state: State, v: Array, ratio: Array, right: ComplexArray) -> System:
         """Beam by beam with the inverse of its block."""
         batch, antennas, streams, users = self.sizes
+        powers = 1 if self.surface is None else 2
+        tau = v[:, powers:] * self.root / state.size
         base = self.leak + 2.0 * v[:, 0, None, None] * np.eye(antennas)
         if self.surface is not None:
             base = base + 2.0 * v[:, 1, None, None] * self.surface
         outer = tau[..., None, None] * (self.rows.conj()[..., None] * self.rows[:, :, None, :])
         full = (base + outer.sum(1))[:, None]
         inverse = np.linalg.inv(np.concatenate([full - outer, full], axis=1))
-        block = np.minimum(np.arange(streams), users)
-        terms = right.shape[1]
-        columns = right.reshape(batch, terms, antennas, streams).transpose(0, 3, 2, 1)
-        solved = (inverse[:, block] @ columns).transpose(0, 3, 2, 1)
-        return np.ascontiguousarray(solved).reshape(batch, terms, antennas * streams)
+        inverse = inverse[:, np.minimum(np.arange(streams), users)]  # (B, S, N, N)
+        weights = [np.sqrt(ratio), np.sqrt(tau)]
+        vectors = [-2.0 * state.x[:, None], state.cones, state.radial]
+        if state.more is not None:
+            vectors.insert(1, -2.0 * state.more.reshape(batch, 1, -1))
+        if self.surrogate is not None and self.surrogate.logarithmic:
+            weights.insert(0, 1.0 / state.affine)
+            vectors.insert(0, self.surrogate.slope)
+        factor = np.concatenate(weights, axis=1)
+        a = np.concatenate(vectors, axis=1) * factor[..., None]
+        terms = a.shape[1]
+        signs = np.ones(terms)
+        signs[terms - users :] = -1.0
+        columns = a.reshape(batch, terms, antennas, streams).transpose(0, 3, 2, 1)  # (B, S, N, R)
+        solved = np.ascontiguousarray((inverse @ columns).transpose(0, 3, 2, 1)).reshape(a.shape)
+        first = (inverse @ right.reshape(batch, antennas, streams).transpose(0, 2, 1)[..., None])[..., 0]
+        first = first.transpose(0, 2, 1).reshape(right.shape)
+        flat = real(a)
+        return System(
+            gram=flat @ np.swapaxes(real(solved), 1, 2),
+            load=(flat @ real(first)[..., None])[..., 0],
+            signs=signs,
+            cones=np.arange(terms - 2 * users, terms - users),
+            back=lambda y: np.asarray(first - (y[:, None] @ solved)[:, 0]),
+        )
 
 
 def solve_transmit(problem: TransmitProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:

@@ -16,7 +16,9 @@ Source: the problems are those of model page, sections 7.3 to 7.6; the method is
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +120,7 @@ class Step(Rows):
             load = load + shift * (width**2 * right_delta)[:, None]
         terms = np.arange(gram.shape[1])
         gram[:, terms, terms] += system.signs
-        y = np.linalg.solve(gram, load[..., None])[..., 0]
+        y = guarded(np.linalg.solve, gram, load[..., None])[..., 0]
         d = system.back(np.asarray(y))
         if right_delta is None or shift is None:
             return d, None
@@ -140,6 +142,18 @@ class System:
     signs: Array
     cones: NDArray[np.int64]
     back: Callable[[Array], ComplexArray]
+
+
+def guarded(function: Callable[..., Any], *matrices: Any) -> Any:
+    """`function` (`np.linalg.inv` or `solve`) of batches; nan, which ends the iteration, where a matrix is singular."""
+    try:
+        return function(*matrices)
+    except np.linalg.LinAlgError:
+        out = np.full(matrices[-1].shape, np.nan, matrices[-1].dtype)
+        for i, own in enumerate(zip(*matrices, strict=True)):
+            with suppress(np.linalg.LinAlgError):
+                out[i] = function(*own)
+        return out
 
 
 def real(x: ComplexArray) -> Array:

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.multifunctional.interior import State, Step, System, real, solve
+from baselines.multifunctional.interior import State, Step, System, guarded, real, solve
 from baselines.multifunctional.programs import TransmitProblem, TransmitRestoration, TransmitSet
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
@@ -143,7 +143,7 @@ class TransmitStep(Step):
             base = base + 2.0 * v[:, 1, None, None] * self.surface
         outer = tau[..., None, None] * (self.rows.conj()[..., None] * self.rows[:, :, None, :])
         full = (base + outer.sum(1))[:, None]
-        inverse = np.linalg.inv(np.concatenate([full - outer, full], axis=1))
+        inverse = guarded(np.linalg.inv, np.concatenate([full - outer, full], axis=1))
         inverse = inverse[:, np.minimum(np.arange(streams), users)]  # (B, S, N, N)
         weights = [np.sqrt(ratio), np.sqrt(tau)]
         vectors = [-2.0 * state.x[:, None], state.cones, state.radial]

@@ -140,7 +140,8 @@ def sensing_filters(system: MultiFunctional, scene: MultiFunctionalScene) -> tup
     """Filters u_i (B, 2, M_s) and the projector (B, N, N) off span {G_i^H u_i} of section 7.6; with N <= 2 the identity."""
     g = np.asarray(scene.bs_sensor).astype(np.complex128)
     sensors, antennas = g.shape[2:]
-    left = np.linalg.svd(g, full_matrices=False)[0][..., : max(1, min(antennas, sensors // 2))]
+    strongest = np.linalg.eigh(np.conj(g.mT) @ g)[1][..., -max(1, min(antennas, sensors // 2)) :]
+    left = np.linalg.qr(g @ strongest)[0]  # spans the first left singular vectors
     filters = np.empty((*g.shape[:2], sensors), complex)
     for side, rows in enumerate(system.target_slices):
         b = np.asarray(scene.sensor_steering)[:, rows].astype(complex).mT

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.multifunctional.interior import State, Step, System, real, solve
+from baselines.multifunctional.interior import State, Step, System, solve
 from baselines.multifunctional.programs import (
     CoefficientProblem,
     CoefficientRestoration,
@@ -40,7 +40,7 @@ class CoefficientStep(Step):
     Attributes:
         start: (B, I, M). quadratic: (B, I, M) 2 w_i d_im^2.
         sets: the constraints. own: (B, K, M) conjugate row of user k's signal; adjoint: (B, K, M, S) E_k^H.
-        received: (B, K, 2 (S - 1), M) gradients of the parts of each user's interference.
+        received: (B, K, 2 (S - 1), 2 M) gradients of the parts of each user's interference, real parts then imaginary parts.
         sides: the users of each side, which must be in this order.
     """
 
@@ -49,7 +49,7 @@ class CoefficientStep(Step):
     sets: CoefficientSet
     own: ComplexArray
     adjoint: ComplexArray
-    received: ComplexArray
+    received: Array
     sides: tuple[slice, ...]
 
     @classmethod
@@ -84,13 +84,12 @@ class CoefficientStep(Step):
 
     @classmethod
     def _of(cls, sets: CoefficientSet, start: ComplexArray, surrogate: Surrogate | None, quadratic: Array) -> Self:
-        batch, users, streams, elements = sets.rows.shape
+        users, streams = sets.rows.shape[1:3]
         own_mask = sets.mask[:, sets.user_side]
         masked = sets.rows.conj() * own_mask[:, :, None]
         other = np.array([[j for j in range(streams) if j != k] for k in range(users)], int).reshape(users, streams - 1)
-        received = np.empty((batch, users, 2 * (streams - 1), elements), complex)
-        received[:, :, : streams - 1] = masked[:, np.arange(users)[:, None], other]
-        received[:, :, streams - 1 :] = 1j * received[:, :, : streams - 1]
+        rest = masked[:, np.arange(users)[:, None], other]
+        received = np.concatenate([_planar(rest), _planar(1j * rest)], axis=2)
         edges = np.searchsorted(sets.user_side, np.arange(start.shape[1] + 1))
         each = np.arange(users)
         return cls(
@@ -199,32 +198,32 @@ class CoefficientStep(Step):
         total = power + logs * sides + users * (parts + 2)
         gram, caps = np.zeros((batch, total, total)), np.zeros((batch, total, elements))
         loads, signs, numbers = np.zeros((batch, total)), np.ones(total), np.zeros(users, np.int64)
-        divided = load / d
+        divided = _planar(load / d)
         along = (scaled.conj() * load).real.sum(1)
+        flat_scaled, flat_divisor = _planar(scaled), np.tile(1.0 / d, 2)
         root_tau, root_ratio = np.sqrt(tau), np.sqrt(ratio[:, ratio.shape[1] - users :])
         kept, first = [], power
         for i, own in enumerate(self.sides):
             count = own.stop - own.start
             last = first + logs + count * (parts + 2)
-            a = np.empty((batch, power + last - first, elements), complex)
+            a = np.empty((batch, power + last - first, 2 * elements))
             if self.sets.incident is not None:
-                a[:, 0] = (-2.0 * np.sqrt(ratio[:, elements]))[:, None] * self.sets.incident * theta[:, i]
+                a[:, 0] = _planar((-2.0 * np.sqrt(ratio[:, elements]))[:, None] * self.sets.incident * theta[:, i])
             if logs:
                 assert self.surrogate is not None
-                a[:, power] = self.surrogate.slope[:, i] / state.affine[:, i, None]
+                a[:, power] = _planar(self.surrogate.slope[:, i] / state.affine[:, i, None])
             begin = power + logs
-            inner = a[:, begin : begin + count * parts].reshape(batch, count, parts, elements)
+            inner = a[:, begin : begin + count * parts].reshape(batch, count, parts, 2 * elements)
             np.multiply(self.received[:, own], root_tau[:, own, None, None], out=inner)
             begin += count * parts
-            a[:, begin : begin + count] = root_ratio[:, own, None] * state.cones[:, own]
-            a[:, begin + count :] = root_tau[:, own, None] * state.radial[:, own]
+            a[:, begin : begin + count] = _planar(root_ratio[:, own, None] * state.cones[:, own])
+            a[:, begin + count :] = _planar(root_tau[:, own, None] * state.radial[:, own])
             numbers[own] = first + begin - power + np.arange(count)
             signs[last - count : last] = -1.0
-            a_scaled: ComplexArray = np.asarray(a / np.sqrt(d[:, i])[:, None], dtype=complex)
-            flat = real(a_scaled)
-            block = flat @ np.swapaxes(flat, 1, 2)
-            cap = a.real * scaled[:, i, None].real + a.imag * scaled[:, i, None].imag
-            toward = (real(a) @ real(divided[:, i])[..., None])[..., 0]
+            block = (a * flat_divisor[:, i, None]) @ np.swapaxes(a, 1, 2)
+            turned = a * flat_scaled[:, i, None]
+            cap = turned[..., :elements] + turned[..., elements:]
+            toward = (a @ divided[:, i, :, None])[..., 0]
             own_terms = slice(first, last)
             gram[:, own_terms, own_terms] = block[:, power:, power:]
             caps[:, own_terms] = cap[:, power:]
@@ -242,13 +241,18 @@ class CoefficientStep(Step):
         def back(y: Array) -> ComplexArray:
             rest = load.copy()
             for i, (a, own_terms) in enumerate(kept):
-                rest[:, i] -= (y[:, None, own_terms] @ a[:, power:])[:, 0]
-                if power:
-                    rest[:, i] -= y[:, :1] * a[:, 0]
+                whole = np.concatenate([y[:, :power], y[:, own_terms]], axis=1)
+                moved = (whole[:, None] @ a)[:, 0]
+                rest[:, i] -= moved[:, :elements] + 1j * moved[:, elements:]
             push = strength * (scaled.conj() * rest).real.sum(1)
             return np.asarray((rest / d - scaled * push[:, None]).reshape(batch, -1))
 
         return System(gram=gram, load=loads, signs=signs, cones=numbers, back=back)
+
+
+def _planar(x: ComplexArray) -> Array:
+    """(.., M) complex as (.., 2 M): real parts, then imaginary parts."""
+    return np.concatenate([x.real, x.imag], axis=-1)
 
 
 def solve_coefficients(problem: CoefficientProblem, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:

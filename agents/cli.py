@@ -168,7 +168,7 @@ def _flag(argv: list[str], flag: str, take: bool = False) -> str | None:
 def system_of_file(path: str, name: str | None = None, preset: str | None = None) -> Any:
     """The system whose scenes a file holds: its stored parameters with the values of `preset` over them; of a file without, the
     system `name` (None: the default one) with the sizes of the arrays `bs_ris` (batch, elements, antennas) and `ris_user`
-    (batch, users, elements).
+    (batch, users, elements), as far as they are parameters by themselves (not rows and columns, or users of each side).
 
     Raises:
         ValueError: the file belongs to another system, or the preset is unknown.
@@ -189,8 +189,8 @@ def system_of_file(path: str, name: str | None = None, preset: str | None = None
     if "ris_user" in arrays and arrays["ris_user"].ndim == 3:
         sizes |= {"num_users": arrays["ris_user"].shape[1]}
     system = ris_gym.systems.make(name or DEFAULT, preset=preset)
-    fields = {field.name for field in dataclasses.fields(system)}
-    return dataclasses.replace(system, **{key: value for key, value in sizes.items() if key in fields})
+    counts = {field.name for field in dataclasses.fields(system) if isinstance(getattr(system, field.name), int)}
+    return dataclasses.replace(system, **{key: value for key, value in sizes.items() if key in counts})
 
 
 def _typed(cls: Any, system: Any, **defaults: Any) -> Any:

@@ -40,11 +40,16 @@ def servable_differ(table: Table) -> bool:
     return bool(counts["servable"] < counts["scenes"] - counts["certified_infeasible"])
 
 
+def gap_unit(unit: str) -> str:
+    """Unit of a difference between two objectives: dB for levels in dB or dBm."""
+    return "dB" if unit.startswith("dB") else unit
+
+
 def screen(table: Table) -> Any:
     """What every policy reaches, for `rich`: one line per row of the table."""
     unit, scenes = table.meta["unit"], table.meta["scenes"]
     out = _table(f"{table.meta['system']['system']}: {scenes['name']}, first {scenes['count']} scenes; mean [95 % interval]")
-    headings = ["penalised score", "interquartile mean", "gap to bound, dB", f"objective,\n{unit}"]
+    headings = ["penalised score", "interquartile mean", f"gap to bound, {gap_unit(unit)}", f"objective,\n{unit}"]
     told_apart = servable_differ(table)
     violated = "violated\n(servable)" if told_apart else "violated"
     for heading in [*headings, violated, "one\ndecision", "per scene\nin batch"]:
@@ -61,7 +66,8 @@ def differences(table: Table) -> Any:
     """Every policy against the reference, for `rich`: paired differences and the probability of improvement."""
     reference = table.meta["reference"]
     out = _table(f"against {reference}, paired; difference [95 % interval]")
-    headings = ["penalised score", "interquartile mean", f"probability of\nimprovement on {reference}", f"gap to {reference}, dB"]
+    headings = ["penalised score", "interquartile mean", f"probability of\nimprovement on {reference}"]
+    headings.append(f"gap to {reference}, {gap_unit(table.meta['unit'])}")
     for heading in headings:
         out.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:

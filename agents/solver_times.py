@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from pathlib import Path
@@ -53,15 +54,22 @@ def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[di
 
 
 def sized(name: str, **wanted: int) -> tuple[Any, dict[str, Any]]:
-    """A system with these sizes as far as it has such fields, its own where it refuses them; the sizes it then has."""
+    """A system with these sizes as far as it has such fields, its own where it refuses them; the sizes it then has.
+
+    `num_elements` of a surface with rows and columns of its own (`num_elements_h`, `num_elements_v`): the nearest to a square.
+    """
     import ris_gym
 
-    fields = [field for field in wanted if field in ris_gym.systems.get(name).__dataclass_fields__]
+    fields = ris_gym.systems.get(name).__dataclass_fields__
+    known = {size: {size: count} for size, count in wanted.items() if size in fields}
+    if "num_elements_h" in fields and (count := wanted.get("num_elements")) is not None:
+        across = next(n for n in range(math.isqrt(count), 0, -1) if count % n == 0)
+        known["num_elements"] = {"num_elements_h": count // across, "num_elements_v": across}
     try:
-        system = ris_gym.systems.make(name, **{field: wanted[field] for field in fields})
+        system = ris_gym.systems.make(name, **{field: count for part in known.values() for field, count in part.items()})
     except ValueError:
         system = ris_gym.systems.make(name)
-    return system, {field: getattr(system, field) for field in fields}
+    return system, {size: getattr(system, size) for size in known}
 
 
 def solver_rows(system: Any, name: str, scenes: int, batch: int, solver: str = "cvxpy") -> list[dict[str, Any]]:

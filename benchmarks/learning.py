@@ -4,11 +4,12 @@
     python benchmarks/learning.py --recipes refine --seeds 2 --minutes 1 --folder runs/quick
     python benchmarks/learning.py --system active_crb --preset hard --folder runs/active_crb/hard --name active_crb-hard
     python benchmarks/learning.py --system active_crb --fields '{"surface_power_dbm": 0}' --folder runs/active_crb/weak
+    python benchmarks/learning.py --system multifunctional --preset ts --seeds 3 --folder runs/multifunctional/ts
 
 Recipes and reference policies stand in `benchmarks/recipes.py`. Seeds run `--jobs` at a time, each on one thread; interrupted,
 the same command goes on. Results: `<folder>/<name>.json` (every run), `.csv`, `.png` (validation curves) and tables on screen,
-which compare the agents of all seeds with the optimisers on the frozen test set of the parameters. Decision times are taken in
-batches of 256, all policies interleaved in the same run.
+which compare the agents of all seeds with the optimisers on the frozen test set of the parameters. Decision times are taken one
+scene at a time and in batches of 256, all policies interleaved in the same run.
 """
 
 from __future__ import annotations
@@ -100,17 +101,18 @@ def train_all(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def decision_times(system: Any, policies: dict[str, Any], batch: int = 256, repeats: int = 3) -> dict[str, float]:
-    """Median CPU seconds per scene of each policy in one batch, interleaved."""
+    """Median CPU seconds per scene of each policy in one batch, interleaved; a batch of 1 is another scene every time."""
     from agents.comparison import resolve
     from agents.scenes import frozen_scenes
 
-    known = system.known(frozen_scenes(system, "validation", batch).scene)
+    known = system.known(frozen_scenes(system, "validation", batch if batch > 1 else repeats + 1).scene)
     seconds: dict[str, list[float]] = {name: [] for name in policies}
     resolved = {name: resolve(system, policy)[1] for name, policy in policies.items()}
     for repeat in range(repeats + 1):
+        part = known if batch > 1 else known[[repeat]]
         for name, policy in resolved.items():
             began = time.process_time()
-            policy.solve(known, np.random.default_rng(repeat))
+            policy.solve(part, np.random.default_rng(repeat))
             if repeat:
                 seconds[name].append((time.process_time() - began) / batch)
     return {name: float(np.median(values)) for name, values in seconds.items()}
@@ -123,24 +125,26 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     from agents.files import write_csv, write_json
 
     system = make_system(arguments.system, arguments.preset, arguments.fields)
-    strong = STRONG[system.name]
     agents = {
         recipe: tuple(str(folder / f"{recipe}-s{seed}") for seed in range(arguments.seeds)) for recipe in arguments.recipes
     }
     references = available(system, REFERENCES[system.name])
+    strong = STRONG[system.name] if STRONG[system.name] in references else "ao"
     table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes)
     table.save(folder, f"{arguments.name}-comparison")
     print(table)
     timed = {**{recipe: runs[0] for recipe, runs in agents.items()}, **{name: name for name in references}}
     seconds = decision_times(system, timed, arguments.batch, arguments.repeats)
+    single = decision_times(system, timed, 1, 3 * arguments.repeats)
     rows = []
     for policy in (*agents, *references):
         found = table.row(policy)
         row: dict[str, Any] = {"policy": policy, "runs": found["score_runs"]}
         row |= {key: found[key] for key in ("score", "score_low", "score_high", "score_min", "score_max", "score_iqm")}
         row |= {key: found[key] for key in ("gap_to_bound", "violation_rate", "violation_rate_runs")}
+        row["gap_to_ao"] = found["gap_to_reference"]
         row |= {key: found[key] for key in ("violation_rate_servable", "violation_rate_servable_runs")}
-        row["ms_per_scene"] = 1e3 * seconds[policy]
+        row["ms_per_scene"], row["ms_single"] = 1e3 * seconds[policy], 1e3 * single[policy]
         for reference in ("ao", strong):
             row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
         for reference in (name for name in ("ao", "prox_linear", strong) if name in references and name != policy):
@@ -169,15 +173,18 @@ def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str) 
         value, low, high = (row[f"{key}{end}"] for end in ends)
         return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".rjust(24)
 
+    references = list(dict.fromkeys(("ao", strong)))
+    heading = [*(f"minus {name}".rjust(24) for name in references), " ", *(f"{name}/time" for name in references)]
     lines = [
         f"{counts['scenes']} scenes, {counts['certified_infeasible']} certified infeasible and left out, {counts['servable']} "
         "served by some policy; violated: among these, per run",
-        f"{'policy':<22} {'minus ao':>24} {f'minus {strong}':>24}   ao/time {strong}/time  violated",
+        f"{'policy':<22} {' '.join(heading)}  violated",
     ]
     for row in rows:
-        times = f"{row['ao_time_ratio']:9.3g}  {row[f'{strong}_time_ratio']:9.3g}"
+        differences = " ".join(against(row, name) for name in references)
+        times = " ".join(f"{row[f'{name}_time_ratio']:9.3g}" for name in references)
         violated = ", ".join(f"{100 * rate:.1f} %" for rate in row["violation_rate_servable_runs"])
-        lines.append(f"{row['policy']:<22} {against(row, 'ao')} {against(row, strong)} {times}   {violated}")
+        lines.append(f"{row['policy']:<22} {differences} {times}   {violated}")
     return "\n".join(lines)
 
 
@@ -223,7 +230,8 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
                 axes.axhline(levels[name], ls=style, color="k", lw=1.0, label=f"{name} (test scenes)")
         axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
         axes.grid(alpha=0.3)
-    panels[1].set_ylim(levels[strong] - 0.2, levels[strong] + 0.02)
+    top = max(levels[strong], *(axes.dataLim.y1 for axes in panels))
+    panels[1].set_ylim(levels[strong] - 0.2, top + 0.02)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)

@@ -38,6 +38,7 @@ LEARNERS: dict[str, Recipe] = {
 MAIN: dict[str, tuple[str, ...]] = {
     "beampattern": tuple(LEARNERS),
     "active_crb": ("refine", "unfolded"),
+    "multifunctional": ("refine", "unfolded"),
 }
 """What is trained unless recipes are named."""
 
@@ -64,18 +65,27 @@ def ablations(channels: tuple[str, ...]) -> dict[str, Recipe]:
 ABLATIONS: dict[str, dict[str, Recipe]] = {
     "beampattern": ablations(("bs_ris", "ris_user", "bs_user")) | {"ppo_structured": {"env": {"control": "structured"}}},
     "active_crb": ablations(("bs_ris", "ris_user", "target_response")) | {"ppo_full": {"env": {"control": "full"}}},
+    "multifunctional": ablations(("bs_ris", "bs_sensor", "ris_user", "target_steering", "sensor_steering"))
+    | {
+        "ppo_structured": {"env": {"control": "structured"}},
+        "ppo_full": {"env": {"control": "full"}},
+        "unfolded_constant": {"algorithm": "unfolded", "unfolded": {"anneal": False}},
+    },
 }
 """Observation, control, horizon and step size of PPO in `refine`; parts of the unfolded network. `ppo_no_ascent`: the local
 frame with the first derivative alone; `unfolded_no_elements`: without the network shared over elements; `unfolded_schedule`:
-learned schedule alone."""
+learned schedule alone; `unfolded_constant`: first metric equal in all layers. A recipe that names what the YAML file has anyway
+repeats `refine` or `unfolded`."""
 
 RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()}
 
 REFERENCES: dict[str, tuple[str, ...]] = {
     "beampattern": ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random"),
     "active_crb": ("ao", "direct", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random"),
+    "multifunctional": ("ao", "ascent", "prox_linear", "gradient", "random"),
 }
-STRONG = {"beampattern": "joint", "active_crb": "direct"}
+STRONG = {"beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent"}
+"""Where the system (of a preset) does not have it, `ao` takes its place."""
 
 
 def label(recipe: str) -> str:

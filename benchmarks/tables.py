@@ -37,24 +37,33 @@ def against(row: dict[str, Any], reference: str, what: str = "mean") -> str:
 
 
 def learning(data: dict[str, Any]) -> str:
-    """Every policy: score, runs, differences to the best local solver and to `ao`, violations, times.
+    """Every policy: score, runs, differences to the best local solver and to `ao`, gaps, violations, times.
 
     With scenes that no policy serves, violations are shown among the others too (per run: the range)."""
-    rows, strong = [], data.get("strong", "joint")
-    told_apart = "violation_rate_servable_runs" in data["rows"][0]
-    for row in sorted(data["rows"], key=lambda row: -row["score"]):
-        score = RANGE.format(**row) if len(row["runs"]) > 1 else f"{row['score']:.3f}"
-        rows.append(
-            [
-                f"`{row['policy']}`", score, f"{row['score_iqm']:.3f}", against(row, strong), against(row, "ao"),
-                against(row, "ao", "probability"), number(row["gap_to_bound"]), f"{100 * row['violation_rate']:.1f} %",
-                *([percentages(row["violation_rate_servable_runs"])] if told_apart else []),
-                f"{row['ms_per_scene']:.2f}", f"{row[f'{strong}_time_ratio']:.3g}", f"{row['ao_time_ratio']:.3g}",
-            ]
-        )  # fmt: skip
-    header = ["policy", "penalised score (runs)", "IQM", f"minus `{strong}`", "minus `ao`", "P(better than `ao`)"]
-    header += ["gap to bound, dB", "violated", *(["of servable scenes"] if told_apart else [])]
-    return table([*header, "CPU ms/scene", f"`{strong}` / its time", "`ao` / its time"], rows)
+    from agents.report import gap_unit
+
+    strong, unit, first = data.get("strong", "joint"), gap_unit(data["meta"]["unit"]), data["rows"][0]
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "policy": lambda row: f"`{row['policy']}`",
+        "penalised score (runs)": lambda row: RANGE.format(**row) if len(row["runs"]) > 1 else f"{row['score']:.3f}",
+        "IQM": lambda row: f"{row['score_iqm']:.3f}",
+        f"minus `{strong}`": lambda row: against(row, strong),
+        "minus `ao`": lambda row: against(row, "ao"),
+        "P(better than `ao`)": lambda row: against(row, "ao", "probability"),
+    }
+    if "gap_to_ao" in first:
+        columns[f"gap to `ao`, {unit}"] = lambda row: number(row["gap_to_ao"])
+    columns[f"gap to bound, {unit}"] = lambda row: number(row["gap_to_bound"])
+    columns["violated"] = lambda row: f"{100 * row['violation_rate']:.1f} %"
+    if "violation_rate_servable_runs" in first:
+        columns["of servable scenes"] = lambda row: percentages(row["violation_rate_servable_runs"])
+    if "ms_single" in first:
+        columns["CPU ms, one scene"] = lambda row: f"{row['ms_single']:.2f}"
+    columns["CPU ms/scene"] = lambda row: f"{row['ms_per_scene']:.2f}"
+    for reference in (strong, "ao"):
+        columns[f"`{reference}` / its time"] = lambda row, key=f"{reference}_time_ratio": f"{row[key]:.3g}"  # type: ignore[misc]
+    rows = sorted(data["rows"], key=lambda row: -row["score"])
+    return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
 
 
 def number(value: float | None) -> str:
@@ -118,6 +127,16 @@ PAGES: dict[str, dict[str, Entry]] = {
         "active_crb-learning": Entry(learning, Path("active_crb/default/active_crb-learning")),
         "active_crb-hard": Entry(learning, Path("active_crb/hard/active_crb-hard")),
         "active_crb-ablations": Entry(ablations, Path("active_crb/ablations/active_crb-ablations")),
+    },
+    "multifunctional": {
+        f"multifunctional-{name}": Entry(write, Path(f"multifunctional/{folder}/multifunctional-{name}"))
+        for name, folder, write in (
+            ("learning", "default", learning),
+            ("ms", "ms", learning),
+            ("ts", "ts", learning),
+            ("active", "active", learning),
+            ("ablations", "ablations", ablations),
+        )
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

@@ -21,7 +21,7 @@ import baselines
 import ris_gym
 
 ROOT = Path(__file__).parent.parent
-SYSTEMS = ("beampattern", "active_crb")
+SYSTEMS = ("beampattern", "active_crb", "multifunctional")
 
 
 @pytest.fixture(scope="module")

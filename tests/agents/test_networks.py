@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
+import ris_gym  # noqa: F401 - registers the environments
 from agents.features import build_feature_map
 from agents.networks import build_actor
+from agents.policy import env_interface
 
 
 def interface(elements: int, antennas: int = 4) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -60,10 +63,55 @@ def test_equal_sizes_are_not_confused(elements: int) -> None:
     assert set(channel) <= set(element.inputs[0])
 
 
+def sided(kind: str, control: str, elements: int = 6, antennas: int = 4) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Variables and layout of `multifunctional`: one user and target on each side."""
+    sizes = {"num_elements_h": elements // 2, "num_elements_v": 2, "num_antennas": antennas}
+    env = gymnasium.make(
+        "ris_gym/MultiFunctional-v0", preset=kind, control=control, observation="local", num_users=(1, 1), num_targets=(1, 1),
+        num_sensing_beams=1, num_sensors_h=2, num_sensors_v=2, **sizes,
+    )  # fmt: skip
+    interface = env_interface(env)
+    return interface["variables"], interface["observation_layout"]
+
+
+@pytest.mark.parametrize("control", ["full", "structured", "surface"])
+@pytest.mark.parametrize("kind", ["default", "ms", "ts", "star", "active", "passive"])
+def test_tokens_of_both_sides_and_slots(kind: str, control: str) -> None:
+    variables, layout = sided(kind, control)
+    features = build_feature_map(variables, layout)
+    groups = {group.name: group for group in features.groups}
+    every = np.concatenate([group.outputs.ravel() for group in features.groups])
+    assert sorted(every) == list(range(features.action_size))
+    assert features.directions == ("direction", "ascent[0]", "ascent[1]", "ascent[2]")
+    assert groups["element"].tokens == 6 and ("antenna" in groups) == (control == "full")
+    own = {"default": 4, "ms": 3, "ts": 4, "star": 3, "active": 2, "passive": 1}[kind]
+    assert groups["element"].outputs.shape == (6, own)
+    start, _, shape = layout["alignment"]
+    aligned = start + np.arange(np.prod(shape)).reshape(shape)
+    assert all(set(aligned[..., m].ravel()) <= set(groups["element"].inputs[m]) for m in range(6))
+    if control == "full":
+        slots = 2 if kind == "ts" else 1
+        beams = np.arange(2 * slots * 4 * 2).reshape(2, slots, 4, 2)[:, :, 1].ravel()
+        assert groups["antenna"].tokens == 4 and set(beams) <= set(groups["antenna"].outputs[1])
+        assert groups["antenna"].outputs.shape == (4, 2 * slots * 3)
+    for name in ("gram", "levels", "margins", "sinr", "echo_sinr"):
+        assert set(range(layout[name][0], layout[name][1])) <= set(features.globals)
+
+
+@pytest.mark.parametrize("elements", [4, 6, 8])
+def test_sensors_and_gram_matrix_are_never_taken_for_elements(elements: int) -> None:
+    """Four sensors and antennas, six entries of the Gram matrix; weights do not depend on the coincidence."""
+    variables, layout = sided("default", "surface", elements)
+    features = build_feature_map(variables, layout)
+    reference = build_feature_map(*sided("default", "surface", 10))
+    assert features.sizes() == reference.sizes()
+
+
 def test_ignore_must_name_a_part() -> None:
     variables, layout = interface(6)
     with pytest.raises(ValueError, match="ignore: .*'channels'"):
         build_feature_map(variables, layout, ignore=["channels"])
+    assert build_feature_map(variables, layout, ignore=["bs_sensor"]).sizes() == build_feature_map(variables, layout).sizes()
 
 
 def test_weights_do_not_depend_on_the_number_of_elements_or_antennas() -> None:

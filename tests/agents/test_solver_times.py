@@ -23,7 +23,8 @@ def test_rows_time_the_same_programs_in_both_forms() -> None:
 
 def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = solver_times(elements=4, scenes=1, batch=2, folder=str(tmp_path))
-    assert {row["system"] for row in rows} == {"beampattern", "active_crb"} and all(row["num_elements"] == 4 for row in rows)
+    assert {row["system"] for row in rows} == {"beampattern", "active_crb", "multifunctional"}
+    assert all(row["num_elements"] == 4 for row in rows)
     assert json.loads((tmp_path / "solvers.json").read_text())["threads"] == 1
     with open(tmp_path / "solvers.csv", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(rows)
@@ -35,6 +36,9 @@ def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_sizes_that_a_system_refuses_are_left_out() -> None:
     assert sized("beampattern", num_elements=12)[1] == {"num_elements": 12}
     assert sized("beampattern", num_elements=12, num_scatterers=7)[1] == {"num_elements": 12}
+    planar, sizes = sized("multifunctional", num_antennas=4, num_elements=24)
+    assert sizes == {"num_antennas": 4, "num_elements": 24} and (planar.num_elements_h, planar.num_elements_v) == (6, 4)
+    assert sized("multifunctional", num_elements=7)[0].num_elements_v == 1
     system, sizes = sized("active_crb", num_antennas=8, num_elements=64)
     default = systems.make("active_crb")
     assert system == default and sizes == {"num_antennas": default.num_antennas, "num_elements": default.num_elements}

@@ -11,10 +11,11 @@ import torch
 import ris_gym
 from ris_gym import variables as var
 from ris_gym.systems.base import System
+from ris_gym.systems.multifunctional import physics, self_check
 from ris_gym.systems.multifunctional.landscape import MultiFunctionalLandscape
 
-SMALL = {"num_antennas": 4, "num_elements_h": 3, "num_elements_v": 2, "num_sensors_h": 3, "num_sensors_v": 2}
-KINDS = [
+SMALL: dict[str, Any] = {"num_antennas": 4, "num_elements_h": 3, "num_elements_v": 2, "num_sensors_h": 3, "num_sensors_v": 2}
+KINDS: list[dict[str, Any]] = [
     {},
     {"objective_form": "sum"},
     {"objective_form": "db"},
@@ -105,7 +106,7 @@ def test_landscape_slopes_are_differences(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("fields", [{}, {"protocol": "ms"}, {"protocol": "ts"}, {"kind": "active"}, {"kind": "star"}], ids=str)
 def test_landscape_meets_the_rates_along_the_way(fields: dict[str, Any]) -> None:
     """Where the powers suffice at all, moving the surface and the beams leaves every rate met, by the margin and no more."""
-    system = ris_gym.systems.make("multifunctional", **fields)
+    system: Any = ris_gym.systems.make("multifunctional", **fields)
     known = system.sample(np.random.default_rng(3), 20)
     landscape = system.landscape(known)
     torch.manual_seed(2)
@@ -129,6 +130,27 @@ def test_landscape_on_the_truth() -> None:
     expected = system.pieces(system.evaluate(scene, design))
     score, slack = landscape.on(scene).pieces(x)
     assert np.allclose(score, expected[0], atol=1e-5) and np.allclose(slack, expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("fields", KINDS[:10], ids=str)
+def test_self_check(fields: dict[str, Any]) -> None:
+    system: Any = ris_gym.systems.make("multifunctional", **(SMALL | fields))
+    found = system.self_check()
+    assert found.keys() == self_check.TOLERANCES.keys()
+    assert all(value <= self_check.TOLERANCES[name] for name, value in found.items()), found
+
+
+def test_self_check_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transposed response, a missing noise and a wrong slope show."""
+    system: Any = ris_gym.systems.make("multifunctional", **SMALL)
+    monkeypatch.setattr(physics, "returned_noise", lambda *arguments: 0.0 * original(*arguments))
+    assert system.self_check()["echo"] > self_check.TOLERANCES["echo"]
+    monkeypatch.undo()
+    monkeypatch.setattr(physics, "user_noise", lambda system, xp, scene, gain: 2.0 * noise(system, xp, scene, gain))
+    assert system.self_check()["rate"] > self_check.TOLERANCES["rate"]
+
+
+original, noise = physics.returned_noise, physics.user_noise
 
 
 def test_unfolded_ascent_climbs_and_trains_to_first_order() -> None:

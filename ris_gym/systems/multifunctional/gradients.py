@@ -21,7 +21,8 @@ from ris_gym.systems.multifunctional.records import MultiFunctionalScene
 if TYPE_CHECKING:
     from ris_gym.systems.multifunctional.system import MultiFunctional
 
-TINY = 1e-30
+EDGE = 1e-6
+"""Beams this close to the full power count as scaled down to it: designs at full power lie there."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ def values(
         slope = 0.5 / (math.log(10.0) * total)
     slope = np.where(alive, slope, 0.0)
     rate = np.log1p(sinr) / physics.LN2
-    least = system.min_rate_bps_hz
+    least = system.min_rate_bps_hz if system.min_rate_bps_hz > 0.0 else 1.0  # without it the rates are no pieces
     side = own[:, system.user_side].astype(sinr.dtype)
     slack = (rate * side - least) / least
     by_sinr = side / (least * physics.LN2 * (1.0 + sinr))
@@ -235,7 +236,8 @@ def jacobian(
     if out.time is not None:
         parts.append(0.45 * out.time[..., None])
     real = raw.dtype if raw.dtype == np.float32 else np.float64
-    return score, slack, np.concatenate([np.asarray(part, real) for part in parts], axis=2)
+    whole = np.concatenate([np.asarray(part, real) for part in parts], axis=2)
+    return (score, slack, whole) if system.min_rate_bps_hz > 0.0 else (score, slack[:, :0], whole[:, :1])
 
 
 def through_budget(
@@ -272,7 +274,7 @@ def _beam_parts(system: MultiFunctional, raw: np.ndarray, made: Realised, beams:
     assert made.raw_norm is not None
     root = math.sqrt(system.power_w)
     norm = made.raw_norm
-    large = norm > 1.0
+    large = norm > 1.0 - EDGE
     w = made.design.all_beams / root  # raw beams over max(1, norm)
     inner = np.sum((beams.conj() * w[:, None]).real, axis=(-2, -1))
     inner = np.where(large[:, None], inner, 0.0)

@@ -32,8 +32,8 @@ LOSS_DB = 0.1
 
 RANKS = (
     f"reproduced if a rank exceeds one and its loss {LOSS_DB} dB (95 % interval of the mean over all scenes served at all x), "
-    f"not reproduced if the interval lies below {LOSS_DB} dB or the rank is one. Transmit step: rank of the sensing covariance, and "
-    "what its truncation to the sensing beams costs. Coefficient step: mean of the larger rank of V_r and V_t, and value of the "
+    f"not reproduced if the interval lies below {LOSS_DB} dB or the rank is one. Transmit step: rank of the sensing "
+    "covariance, and what its truncation to the sensing beams costs. Coefficient step: mean of the larger rank of V_r and V_t, and value of the "
     "relaxation minus that of the best candidate."
 )
 

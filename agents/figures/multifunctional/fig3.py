@@ -34,7 +34,7 @@ ALIKE = 1.0
 
 def configure(quick: bool) -> dict[str, Any]:
     """Sizes by name."""
-    return {"sizes": SIZES, "forms": FORMS, "scenes": 5 if quick else 20, "chunk": 25, "seed": 0, "system": {}}
+    return {"sizes": SIZES, "forms": FORMS, "scenes": 5 if quick else 20, "chunk": 10, "seed": 0, "system": {}}
 
 
 def _work(config: Mapping[str, Any], name: str, form: str) -> tuple[str, dict[str, Any]]:

@@ -21,8 +21,8 @@ EXCESS_DB = 3.0
 
 EXCESS = (
     "excess over the median direction of the target's half-space, worst target of the scene: reproduced if the 95 % interval of "
-    f"its mean lies above {EXCESS_DB:g} dB, not reproduced if below. Weaker, stronger: the half-space of lower or higher echo SINR. "
-    "Beside it, the share of directions that get more power."
+    f"its mean lies above {EXCESS_DB:g} dB, not reproduced if below. Weaker, stronger: the half-space of lower or higher echo "
+    "SINR. Beside it, the share of directions that get more power."
 )
 BEAM = (
     "share of targets that are nearer than {beam:.1f} degrees of arc (half of the wider half-power beamwidth) to a local maximum "
@@ -37,7 +37,7 @@ def configure(quick: bool) -> dict[str, Any]:
         "starts": 1 if quick else 3,
         "step_deg": 1.0,
         "scenes": 5 if quick else 20,
-        "chunk": 25,
+        "chunk": 10,
         "seed": 0,
         "system": {"preset": "pattern"},
     }

@@ -25,7 +25,7 @@ STARVED_DB = 0.0
 
 def configure(quick: bool) -> dict[str, Any]:
     """Three objectives, the three protocols."""
-    return {"surfaces": SURFACES, "forms": FORMS, "starts": 1 if quick else 3, "scenes": 5 if quick else 20, "chunk": 25,
+    return {"surfaces": SURFACES, "forms": FORMS, "starts": 1 if quick else 3, "scenes": 5 if quick else 20, "chunk": 10,
             "seed": 0, "system": {}}  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def configuration(panels: list[dict[str, Any]], quick: bool, keep: list[float], 
         "forms": FORMS,
         "starts": 1 if quick else 3,
         "scenes": 5 if quick else scenes,
-        "chunk": 25,
+        "chunk": 10,
         "seed": 0,
         "system": {},
     }

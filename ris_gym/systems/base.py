@@ -280,6 +280,12 @@ class System(ABC):
         Raises:
             ImportError: torch is not installed.
         """
+        return self.differentiated(known, raw, control)
+
+    def differentiated(
+        self, known: Any, raw: np.ndarray, control: str, which: slice = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`pieces_jacobian` by automatic differentiation, of some of the p + q pieces."""
         try:
             import torch
         except ImportError as error:
@@ -287,7 +293,7 @@ class System(ABC):
         scene = known.to_torch()
         u = torch.tensor(np.asarray(raw), requires_grad=True)
         score, slack = self.pieces(self.decode_evaluate(scene, u, control)[1])
-        both = torch.cat([score, slack], dim=1)
+        both = torch.cat([score, slack], dim=1)[:, which]
         chosen = torch.eye(both.shape[1], dtype=both.dtype)[:, None, :].expand(-1, *both.shape)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")

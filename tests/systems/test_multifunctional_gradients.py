@@ -66,6 +66,22 @@ def test_closed_form_equals_differences(fields: dict[str, Any]) -> None:
     assert np.allclose((jacobian @ direction[..., None])[..., 0], change, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("fields", [{}, {"protocol": "ms"}, {"kind": "star"}], ids=str)
+def test_surface_leaves_out_what_vanishes(fields: dict[str, Any]) -> None:
+    system = ris_gym.systems.make("multifunctional", **fields)
+    known = system.sample(np.random.default_rng(6), 12)
+    raw = np.random.default_rng(7).uniform(-0.9, 0.9, (12, var.length(system.variables("surface"))))
+    ours, general = system.pieces_jacobian(known, raw, "surface"), System.pieces_jacobian(system, known, raw, "surface")
+    missed = np.any(general[1] < 0.0, axis=1)
+    largest = np.abs(general[2]).max(axis=(1, 2))
+    assert np.allclose(ours[2][:, :1], general[2][:, :1], rtol=1e-6, atol=1e-9)
+    assert np.allclose(ours[2][missed], general[2][missed], rtol=1e-6, atol=1e-9)
+    assert (~missed).any()
+    served = np.abs(general[2][~missed, 1:]).max(axis=(1, 2))
+    # a scene that the rule gives up, but where equal powers happen to do, has other derivatives
+    assert np.mean(served < 1e-6 * largest[~missed]) > 0.8
+
+
 def test_single_precision() -> None:
     system, known, raw = drawn({}, batch=40)
     wide = system.pieces_jacobian(known, raw)[2]

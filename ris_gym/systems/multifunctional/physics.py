@@ -206,7 +206,7 @@ def direct(system: MultiFunctional, xp: Any, scene: MultiFunctionalScene, w: Arr
     if system.time_switching:
         heard = g @ w
     else:  # both sides in one product
-        heard = xp.reshape(xp.reshape(g, (g.shape[0], -1, g.shape[3])) @ w, (*g.shape[:3], w.shape[-1]))
+        heard = xp.reshape(xp.reshape(g, (g.shape[0], g.shape[1] * g.shape[2], g.shape[3])) @ w, (*g.shape[:3], w.shape[-1]))
     return double(xp, heard * (1.0 / math.sqrt(system.noise_sensor_w)))  # a complex quotient is slow
 
 

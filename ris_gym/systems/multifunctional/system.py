@@ -194,7 +194,7 @@ class MultiFunctional(Parameters):
     def pieces_jacobian(
         self, known: MultiFunctionalScene, raw: np.ndarray, control: str = "full"
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As the base class; for `full` in closed form (numpy)."""
+        """As the base class; for `full` in closed form (numpy), for `surface` without derivatives that vanish."""
         check_raw(self, known, raw, control)
         return self._jacobian(known, raw, control, None)
 
@@ -202,10 +202,24 @@ class MultiFunctional(Parameters):
         self, known: MultiFunctionalScene, raw: np.ndarray, control: str, made: decoding.Realised | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`pieces_jacobian`, with `decoding.realised` of `raw` where it is known."""
+        if control == "surface" and not self.time_switching:
+            return self._rule_jacobian(features.bare(known), raw)
         if control != "full":
-            return super().pieces_jacobian(features.bare(known), raw, control)
+            return self.differentiated(features.bare(known), raw, control)
         made = decoding.realised(self, known, raw, control) if made is None else made
         return gradients.jacobian(self, known, raw, made)
+
+    def _rule_jacobian(
+        self, known: MultiFunctionalScene, raw: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`pieces_jacobian` of `surface`: rates that the rule can serve it keeps a margin above R_min, whatever the surface, so
+        that their derivatives are 0; those of scenes that miss a rate are computed."""
+        score, slack, first = self.differentiated(known, raw, "surface", slice(0, 1))
+        jacobian = np.concatenate([first, np.zeros((len(raw), slack.shape[1], raw.shape[1]), first.dtype)], axis=1)
+        missed = np.any(slack < 0.0, axis=1)
+        if missed.any():
+            jacobian[missed] = self.differentiated(known[missed], raw[missed], "surface")[2]
+        return score, slack, jacobian
 
     def observe_local(self, known: MultiFunctionalScene, raw: np.ndarray, control: str, penalty: float) -> dict[str, np.ndarray]:
         """Derivative, per-element paths, Gram matrix (section 12)."""

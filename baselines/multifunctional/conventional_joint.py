@@ -17,19 +17,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.multifunctional.alternate import Point
 from baselines.multifunctional.conventional_echo import FourHop, utility
+from baselines.multifunctional.forms import Programs
+from baselines.multifunctional.initial import repaired
 from baselines.multifunctional.units import Channels
 from baselines.tools.lbfgs import minimise
 from baselines.tools.linalg import Array, ComplexArray, abs2, herm
 
-__all__ = ["Coordinates", "joint_ascent"]
+__all__ = ["Coordinates", "joint_ascent", "polished"]
 
 MARGIN = 1e-5
 """Nepers by which the constraints are tightened, so that the residual of the method does not violate them."""
 STILL = 1e-4
 """Change of the objective in a round, nepers, below which a scene is finished."""
-WEIGHT = 10.0
+WEIGHT = 3.0
 """First weight of the squared constraints."""
+LENGTH = 5.0
+"""First ||(V, s)||: the beams' share in the metric of the quasi-Newton method."""
+RUNAWAY = 5.0
+"""Change of ln ||(V, s)|| that no line search may pass in a round."""
+FLAT = 1e-3
+"""Norm of the gradient at which a round ends."""
+MEMORY = 40
+PATIENCE = 4
+"""Rounds without a smaller violation after which a scene is given up."""
 SHRINK = 0.1
 """First z and s over ||V||: at 0 their derivatives vanish."""
 
@@ -51,12 +63,12 @@ class Coordinates:
     def encode(self, w: ComplexArray, theta: ComplexArray) -> Array:
         """x (B, n) of beams (B, N, S) and coefficients (B, 2, M) that meet the caps (or the equality)."""
         batch = len(w)
-        flat = w.reshape(batch, -1)
+        flat = LENGTH * w.reshape(batch, -1)
         parts = [flat.real, flat.imag]
         size, total = np.abs(theta), theta.sum(1)
         if self.channels.budget:
             spent = np.sqrt(abs2(flat).sum(-1, keepdims=True))
-            parts.append(np.sqrt(np.maximum(1.0 - spent**2, (SHRINK * spent) ** 2)))
+            parts.append(np.sqrt(np.maximum(LENGTH**2 - spent**2, (SHRINK * spent) ** 2)))
         if self.channels.kind == "star":
             parts += [np.angle(theta).reshape(batch, -1), np.arctan2(size[:, 1], size[:, 0])]
         else:
@@ -68,13 +80,18 @@ class Coordinates:
     def _split(self, x: Array) -> list[Array]:
         return np.split(x, np.cumsum(self.parts)[:-1], axis=1)
 
+    def length(self, x: Array) -> Array:
+        """||(V, s)|| (B,), which has no effect on the point."""
+        v, s, _, _ = self._split(x)
+        return np.sqrt((v**2).sum(1) + (s**2).sum(1))
+
     def decode(self, x: Array) -> tuple[ComplexArray, ComplexArray]:
         """W (B, N, S) and theta (B, 2, M)."""
         batch, (n, m, _, _) = len(x), self.channels.sizes
-        v, s, phase, level = self._split(x)
+        v, _, phase, level = self._split(x)
         half = v.shape[1] // 2
-        length = np.sqrt((v**2).sum(1) + (s**2).sum(1))
-        w = (v[:, :half] + 1j * v[:, half:]) / length[:, None]
+        length = self.length(x)
+        w = np.asarray((v[:, :half] + 1j * v[:, half:]) / length[:, None], dtype=complex)
         turn = np.exp(1j * phase)
         if self.channels.kind == "star":
             theta = turn.reshape(batch, 2, m) * np.stack([np.cos(level), np.sin(level)], axis=1)
@@ -85,8 +102,8 @@ class Coordinates:
     def pull(self, x: Array, w: ComplexArray, theta: ComplexArray, d_w: ComplexArray, d_theta: ComplexArray) -> Array:
         """Gradient by x from 2 d / d W^* (B, N, S) and 2 d / d theta^* (B, 2, M); w, theta = decode(x)."""
         batch = len(x)
-        v, s, _, level = self._split(x)
-        length = np.sqrt((v**2).sum(1, keepdims=True) + (s**2).sum(1, keepdims=True))
+        _, s, _, level = self._split(x)
+        length = self.length(x)[:, None]
         flat, slope = w.reshape(batch, -1), d_w.reshape(batch, -1)
         radial = (flat.conj() * slope).real.sum(1, keepdims=True)
         inner = slope - radial * flat
@@ -122,7 +139,10 @@ class _Lagrangian:
         return c
 
     def __call__(self, x: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Value and gradient of `rows`."""
+        """Value and gradient of `rows`; infinite where the length of the beams, which has no effect, runs away."""
+        with np.errstate(over="ignore", divide="ignore"):
+            away = ~(np.abs(np.log(self.coordinates.length(x) / LENGTH)) < RUNAWAY)
+        x = np.where(away[:, None], 1.0, x)
         data = self.data if len(rows) == len(self.data) else self.data[rows]
         w, theta = self.coordinates.decode(x)
         echo = data.echo(w, theta)
@@ -141,7 +161,8 @@ class _Lagrangian:
             use = push[:, -1:] / data.surface_use(theta, echo.incident)[:, None]
             d_theta = d_theta + 2.0 * (use * data.burden(echo.incident))[:, None, :] * theta
             d_v = d_v + 2.0 * (use * abs2(theta).sum(1))[..., None] * echo.incident
-        return value, self.coordinates.pull(x, w, theta, herm(data.bs_ris) @ d_v, d_theta)
+        slope_x = self.coordinates.pull(x, w, theta, herm(data.bs_ris) @ d_v, d_theta)
+        return np.where(away, np.inf, value), slope_x
 
 
 def joint_ascent(
@@ -164,22 +185,45 @@ def joint_ascent(
     multiplier = np.zeros((count, channels.ris_user.shape[1] + int(channels.budget)))
     weight, residual = np.full(count, WEIGHT), np.full(count, np.inf)
     level, worst = np.full(count, -np.inf), np.full(count, -np.inf)
-    rows = np.arange(count)
+    rows, stuck = np.arange(count), np.zeros(count, int)
     for _ in range(rounds):
         if not len(rows):
             break
         part = data[rows]
         problem = _Lagrangian(part, streams, multiplier[rows], weight[rows])
-        x[rows], _ = minimise(problem, x[rows], iterations=iterations, gradient_tolerance=1e-6)
+        x[rows], _ = minimise(problem, x[rows], iterations=iterations, memory=MEMORY, gradient_tolerance=FLAT)
         beams, surface = problem.coordinates.decode(x[rows])
+        scale = np.ones((len(rows), x.shape[1]))
+        scale[:, : sum(problem.coordinates.parts[:2])] = (LENGTH / problem.coordinates.length(x[rows]))[:, None]
+        x[rows] *= scale
         c = problem.constraints(part, surface, part.bs_ris @ beams)
         worst[rows] = c.max(-1, initial=-np.inf) - MARGIN
         distance = np.abs(np.maximum(c, -multiplier[rows] / weight[rows, None])).max(-1, initial=0.0)
         multiplier[rows] = np.maximum(multiplier[rows] + weight[rows, None] * c, 0.0)
         weight[rows] = np.where(distance > 0.25 * residual[rows], np.minimum(4.0 * weight[rows], 1e5), weight[rows])
+        stuck[rows] = np.where(distance > 0.9 * residual[rows], stuck[rows] + 1, 0)
         residual[rows] = np.minimum(distance, residual[rows])
         value = utility(part.form, part.echo(beams, surface).gamma)[0]
         still = (distance <= 0.5 * MARGIN) & (np.abs(value - level[rows]) <= STILL)
         level[rows] = value
-        rows = rows[~still]
+        rows = rows[~still & ((stuck[rows] < PATIENCE) | (distance <= MARGIN))]
     return *Coordinates(channels, streams).decode(x), worst
+
+
+def polished(channels: Channels, point: Point, programs: Programs, rounds: int = 20, iterations: int = 150) -> Point:
+    """The joint ascent from where an alternation ended; kept where it is feasible and better, or the first feasible one.
+
+    Args:
+        channels: of kind star, active or passive. point: of the alternation. programs: for the repair of a rate that is missed.
+        rounds, iterations: of `joint_ascent`.
+    """
+    w, theta, _ = joint_ascent(channels, point.w, point.theta, rounds=rounds, iterations=iterations)
+    lost = np.flatnonzero(~channels.feasible(w, theta))
+    if len(lost):
+        if channels.budget:
+            use = channels.surface_power(w[lost], theta[lost])
+            theta[lost] /= np.sqrt(np.maximum(use, 1.0))[:, None, None]
+        w[lost] = repaired(channels[lost], w[lost], theta[lost], programs)
+    found = Point.at(channels, w, theta, point.rho)
+    rows = np.flatnonzero(found.feasible & (~point.feasible | (found.value > point.value)))
+    return point.put(rows, found[rows])

@@ -187,7 +187,15 @@ class Alternating(ChunkedPolicy):
 
     def nothing(self, known: Any) -> Part:
         """The result for no scenes."""
-        design = self.system.decode(known, self.system.start(known))
+        s = self.system
+        slots = (0, 2) if s.time_switching else (0,)
+        design = s.design(
+            beams=np.zeros((*slots, s.num_antennas, s.users), complex),
+            sensing_beams=np.zeros((*slots, s.num_antennas, s.num_sensing_beams), complex),
+            coefficients=np.zeros((0, 2, s.num_elements), complex),
+            time_fraction=np.zeros(0) if s.time_switching else None,
+            mode=np.zeros((0, s.num_elements), np.int64) if s.mode_switching else None,
+        )
         return Part(design=design, status=np.zeros(0, "<U10"), history=np.zeros((1, 0)))
 
 
@@ -196,9 +204,13 @@ class AlternatingOptimisation(Alternating):
     """Filter, transmit step, filter, coefficient step until the objective gains less than `tolerance` or `rounds` are over.
 
     A step is accepted only if the constraints hold and the objective did not fall, so the history never falls.
+
+    Attributes:
+        polish: star, active and passive: at the end the joint ascent of `conventional_joint`, kept where it is better.
     """
 
     name: str = "ao"
+    polish: bool = True
 
     def surface(self, channels: Channels, generators: list[np.random.Generator]) -> ComplexArray:
         """Random phases, full amplitudes shared equally by the sides an element serves."""
@@ -207,7 +219,13 @@ class AlternatingOptimisation(Alternating):
 
     def run(self, channels: Channels, w: ComplexArray, theta: ComplexArray) -> tuple[Point, Array]:
         """Beams, filters and coefficients."""
-        return self._alternate(channels, w, theta)
+        point, gammas = self._alternate(channels, w, theta)
+        if channels.kind == "mf" or not self.polish or not w.shape[2]:
+            return point, gammas
+        from baselines.multifunctional.conventional_joint import polished
+
+        point = polished(channels, point, self.programs)
+        return point, np.concatenate([gammas, point.gamma[None]])
 
 
 @dataclass(kw_only=True)

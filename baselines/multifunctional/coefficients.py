@@ -275,9 +275,10 @@ def project(problem: ProjectionProblem, gap: float = 1e-4) -> tuple[ComplexArray
 
 
 def restore_coefficients(problem: CoefficientRestoration, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
-    """theta (B, I, M) with delta >= 1, or else nearly the largest, and where it was found (B,); else `point`."""
-    x, done = solve(CoefficientStep.restoring(problem), gap=gap)
+    """theta (B, I, M) with delta >= 1, or else nearly the largest, and where it was found (B,); else the last
+    point reached."""
+    x, done = solve(CoefficientStep.restoring(problem), gap=gap, iterations=80)
     theta = x.reshape(problem.point.shape)
     sets = problem.feasible
-    good = done & (np.maximum(abs2(theta).sum(1).max(-1), sets.power(theta)) <= 1.0 + VIOLATION)
-    return np.where(good[:, None, None], theta, problem.point), good
+    kept = np.maximum(abs2(theta).sum(1).max(-1), sets.power(theta)) <= 1.0 + VIOLATION
+    return np.where(kept[:, None, None], theta, problem.point), done & kept

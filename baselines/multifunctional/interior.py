@@ -31,6 +31,8 @@ SHRINK, REACH = 0.1, 0.95
 """t over the present mean of s v; longest step, as a share of the way to the boundary."""
 LEAST_SLACK = 0.02
 """Smallest slack at the start: powers and caps relative, rate cones in noise amplitudes."""
+CAREFUL_SHRINK, CAREFUL_START = 0.3, 0.1
+"""SHRINK, and s_j v_j at the start, of a restoration, which goes from feasible point to feasible point."""
 SOUND = 0.02
 """Share of the bound of delta at which a restoration may stop."""
 BACKTRACKS = 20
@@ -199,7 +201,8 @@ def _solve(
         width = top - delta
         state = step.evaluate(x, delta)
     s = np.maximum(state.values, LEAST_SLACK)
-    v = start / s
+    v = (CAREFUL_START if restoring else start) / s
+    shrink = CAREFUL_SHRINK if restoring else SHRINK
     count = s.shape[1]
     for _ in range(iterations):
         residual = state.values - s
@@ -223,7 +226,7 @@ def _solve(
             step, state, rows, width, top = step[keep], state[keep], rows[keep], width[keep], top[keep]
             s, v, residual, mean = s[keep], v[keep], residual[keep], mean[keep]
             gradient = gradient[keep]
-        target = np.maximum(SHRINK * mean, 0.3 * gap / count)[:, None]
+        target = np.maximum(shrink * mean, 0.3 * gap / count)[:, None]
         ratio = v / s
         pull = target / s - ratio * residual
         right = gradient + step.transposed(state, pull)
@@ -242,7 +245,6 @@ def _solve(
         primal = np.minimum(1.0, REACH * primal)
         dual = np.minimum(1.0, REACH * _reach(v, dv))
         s = s + primal[:, None] * ds
-        v = v + dual[:, None] * dv
         delta = None if state.delta is None or d_delta is None else state.delta + primal * d_delta
         new = step.evaluate(state.x + primal[:, None] * d, delta)
         for _ in range(BACKTRACKS if restoring else 0):  # every point stays feasible
@@ -254,6 +256,7 @@ def _solve(
             new = step.evaluate(state.x + primal[:, None] * d, state.delta + primal * d_delta)
         state = new
         if restoring:
-            s = np.maximum(state.values, 1e-12)
+            s, dual = np.maximum(state.values, 1e-12), np.minimum(dual, primal)
+        v = v + dual[:, None] * dv
     finite = np.isfinite(abs2(state.x).sum(1))
     out[rows[finite]] = state.x[finite]

@@ -180,8 +180,9 @@ def solve_transmit(problem: TransmitProblem, gap: float = 1e-3) -> tuple[Complex
 
 
 def restore_transmit(problem: TransmitRestoration, gap: float = 1e-3) -> tuple[ComplexArray, NDArray[np.bool_]]:
-    """W (B, N, S) with delta >= 1, or else nearly the largest, and where it was found (B,); else `point`."""
-    x, done = solve(TransmitStep.restoring(problem), gap=gap)
+    """W (B, N, S) with delta >= 1, or else nearly the largest, and where it was found (B,); else the last
+    point reached."""
+    x, done = solve(TransmitStep.restoring(problem), gap=gap, iterations=80)
     w = x.reshape(problem.point.shape)
-    good = done & (problem.feasible.powers(w).max(-1) <= 1.0 + VIOLATION)
-    return np.where(good[:, None, None], w, problem.point), good
+    kept = problem.feasible.powers(w).max(-1) <= 1.0 + VIOLATION
+    return np.where(kept[:, None, None], w, problem.point), done & kept

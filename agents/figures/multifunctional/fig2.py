@@ -22,7 +22,6 @@ from agents.figures.multifunctional.rules import (
 from agents.figures.multifunctional.sweep import FORMS, Data, at, configuration, panel, sweep
 from agents.figures.points import masked
 from agents.stats import Estimate, estimate, paired_difference
-from ris_gym.systems import MultiFunctional
 
 POWERS = [20.0, 25.0, 30.0, 35.0, 40.0]
 MUCH_DB = 3.0
@@ -33,7 +32,7 @@ LOSS_DB = 0.1
 RANKS = (
     f"reproduced if a rank exceeds one and its loss {LOSS_DB} dB (95 % interval of the mean over all scenes served at all x), "
     f"not reproduced if the interval lies below {LOSS_DB} dB or the rank is one. Transmit step: rank of the sensing "
-    "covariance, and what its truncation to the sensing beams costs. Coefficient step: mean of the larger rank of V_r and V_t, and value of the "
+    "covariance, and what its truncation costs. Coefficient step: mean of the larger rank of V_r and V_t, and value of the "
     "relaxation minus that of the best candidate."
 )
 
@@ -43,7 +42,7 @@ def configure(quick: bool) -> dict[str, Any]:
     points = [at(x, total_power_dbm=x) for x in POWERS]
     few = [point for point in points if point["x"] in ((30.0,) if quick else (20.0, 30.0, 40.0))]
     panels = [
-        panel("tiny", "total power, dBm (preset tiny)", points, POLICIES, ["bound"], **MultiFunctional.presets["tiny"]),
+        panel("tiny", "total power, dBm (preset tiny)", points, POLICIES, ["bound"], preset="tiny"),
         panel("default", "total power, dBm (preset default)", few, ["ao", "sdr", "random", "gradient"], ["bound"]),
     ]
     return configuration(panels, quick, [20.0, 30.0, 40.0], 50)

@@ -69,7 +69,7 @@ def summarise(config: Mapping[str, Any], results: Results) -> Result:
             history = line["history"]
             line["history"] = np.pad(history, ((0, ROUNDS + 1 - len(history)), (0, 0)), mode="edge")
             lines[name, form] = line
-            facts |= scene_facts(results, {key: config["scenes"]})
+            facts |= {name: scene_facts(results, {key: config["scenes"]})[key]}
             for i, values in enumerate(line["history"]):
                 place = {"size": name, "objective": form, "round": i, "served": int(line["feasible"].sum())}
                 rows.append({**place, **point(masked(values, line["feasible"]))})

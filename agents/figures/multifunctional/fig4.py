@@ -78,7 +78,7 @@ def summarise(config: Mapping[str, Any], results: Results) -> Result:
         key, arguments = _work(config, form)
         drawing[form] = gather(results, f"{key}_")
         beam = half_beam(arguments["system"])
-        facts |= scene_facts(results, {key: config["scenes"]})
+        facts |= {"pattern": scene_facts(results, {key: config["scenes"]})[key]}
         served = drawing[form]["feasible"]
         for name in ("level", "excess", "stronger", "distance"):
             for target in range(drawing[form][name].shape[1]):

@@ -33,6 +33,7 @@ def draw_patterns(config: Mapping[str, Any], result: Result) -> Any:
             _heat(figure, figure.add_subplot(len(forms), 4, 4 * i + 2 * side + 1), pattern[side], users, targets, text)
             solid = figure.add_subplot(len(forms), 4, 4 * i + 2 * side + 2, projection="3d")
             _surface(solid, pattern[side], targets)
+            solid.set_title(f"{SIDES[side]}, dBm", fontsize=9)
     return figure
 
 
@@ -47,7 +48,7 @@ def _heat(figure: Any, axis: Any, power: np.ndarray, users: np.ndarray, targets:
     picture = axis.imshow(
         power, origin="lower", extent=(-90, 90, -90, 90), cmap="viridis", vmin=top - RANGE_DB, vmax=top, aspect="auto"
     )
-    axis.plot(targets[:, 1], targets[:, 0], "r*", markersize=13, markeredgecolor="w", label="target")
+    axis.plot(targets[:, 1], targets[:, 0], "k*", markersize=14, markeredgecolor="w", label="target")
     axis.plot(users[:, 1], users[:, 0], "wo", markersize=8, markerfacecolor="none", markeredgewidth=2, label="user")
     axis.set_xlabel("azimuth, degrees")
     axis.set_ylabel("elevation, degrees")
@@ -61,12 +62,12 @@ def _surface(axis: Any, power: np.ndarray, targets: np.ndarray) -> None:
     azimuth, elevation = np.meshgrid(line, line)
     top = float(power.max())
     shown = np.maximum(power, top - RANGE_DB)
-    axis.plot_surface(azimuth, elevation, shown, cmap="viridis", vmin=top - RANGE_DB, vmax=top, rcount=60, ccount=60, linewidth=0)
+    look: dict[str, Any] = {"rcount": 91, "ccount": 91, "linewidth": 0, "antialiased": False}
+    axis.plot_surface(azimuth, elevation, shown, cmap="viridis", vmin=top - RANGE_DB, vmax=top, **look)
     for phi, theta in targets:
         height = shown[np.abs(line - phi).argmin(), np.abs(line - theta).argmin()]
-        axis.plot([theta, theta], [phi, phi], [height, top + 4.0], "r-", linewidth=1.5, zorder=10)
-        axis.plot([theta], [phi], [top + 4.0], "r*", markersize=10, zorder=11)
+        axis.plot([theta, theta], [phi, phi], [height, top + 4.0], "k-", linewidth=1.5, zorder=10)
+        axis.plot([theta], [phi], [top + 4.0], "k*", markersize=10, zorder=11)
     axis.set_xlabel("azimuth")
     axis.set_ylabel("elevation")
-    axis.set_zlabel("dBm")
     axis.view_init(elev=42, azim=-60)

@@ -55,7 +55,7 @@ def summarise(config: Mapping[str, Any], results: Results) -> Result:
             line = gather(results, f"{key}_")
             line["bound"] = gather(results, f"{work_of(config, CURVES[name].bound, form)[0]}_")["value"]
             lines[name, form] = line
-            facts |= scene_facts(results, {key: config["scenes"]})
+            facts |= {"text": scene_facts(results, {key: config["scenes"]})[key]}
             for place in PLACES:
                 values = masked(_sides(line)[place], line["feasible"])
                 row = {"surface": name, "objective": form, "quantity": f"{place}, dB", **point(values)}

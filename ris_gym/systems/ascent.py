@@ -33,15 +33,30 @@ def _threshold(points: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.
     return threshold, support
 
 
+def _one_at_a_time(
+    weights: np.ndarray, values: np.ndarray, curved: np.ndarray, penalty: float, sweeps: int
+) -> None:
+    """The dual of `prox_linear` for one piece, in place: its weight is 1, the box is left, where one coordinate after the other
+    is minimised exactly, whatever the scales of the slacks' derivatives are (which differ by orders of magnitude)."""
+    slope = values + np.einsum("ijeb,ieb->jeb", curved, weights)
+    smallest = np.finfo(weights.dtype).tiny
+    for _ in range(sweeps):
+        for j in range(1, len(weights)):
+            change = np.clip(weights[j] - slope[j] / np.maximum(curved[j, j], smallest), 0.0, penalty) - weights[j]
+            weights[j] += change
+            slope += curved[j] * change
+
+
 def prox_linear(
     score: np.ndarray, slack: np.ndarray, jacobian: np.ndarray, penalty: float, step: np.ndarray, iterations: int = 16
 ) -> np.ndarray:
     """Ascent of `min_i (s_i + J_i d) - penalty * sum_j max(0, -(c_j + J_j d)) - ||d||^2 / (2 step)` in d, for several steps.
 
     Its dual is a quadratic over the simplex times a box, `min_w step / 2 ||J^T w||^2 + w^T [s; c]`, solved by accelerated
-    projected gradient on the (p + q)-dimensional Gram matrix `J J^T`; then `d = step J^T w`. With one piece and no slack it is
-    the gradient step. The maximiser is reached in the limit of `iterations`; few already give a good step. The batch runs along
-    the last axis inside: the pieces are few, so every operation is long and contiguous.
+    projected gradient on the (p + q)-dimensional Gram matrix `J J^T` (one piece: coordinate by coordinate); then
+    `d = step J^T w`. With one piece and no slack it is the gradient step. The maximiser is reached in the limit of
+    `iterations`; few already give a good step. The batch runs along the last axis inside: the pieces are few, so every
+    operation is long and contiguous.
 
     Args:
         score: (B, p) pieces `s_i`; slack: (B, q) pieces `c_j`; jacobian: (B, p + q, n); step: (E,) step lengths.
@@ -59,6 +74,9 @@ def prox_linear(
     curved = np.ascontiguousarray(gram.transpose(1, 2, 0))[:, :, None] * (step[:, None] / bound)
     weights = np.zeros(values.shape, dtype)
     weights[:pieces] = 1.0 / pieces
+    if pieces == 1:
+        _one_at_a_time(weights, values, curved, penalty, iterations)
+        return step[:, None] * (np.ascontiguousarray(weights.transpose(2, 1, 0)) @ jacobian)
     leading, previous_t = weights, 1.0
     support = np.ones((pieces, *values.shape[1:]), bool)
     for _ in range(iterations):

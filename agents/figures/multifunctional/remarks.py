@@ -80,9 +80,9 @@ def _questions(config: Mapping[str, Any], lines: Lines) -> list[dict[str, Any]]:
                          f"share of scenes whose weaker side lies below {STARVED_DB:g} dB: not reproduced if its 95 % interval "
                          "lies above 5 %, reproduced if below, for every objective.",
                          [_starved(lines, name, form) for name in config["surfaces"] for form in config["forms"]]),
-        answers.question("T3", "The designs are converged (ours).",
+        *([] if config["starts"] < 2 else [answers.question("T3", "The designs are converged (ours).",
                          f"best of the starts above a single one: {CLOSE}. In the unit of the objective, and so is the gap.",
-                         [_gap(lines, name, form) for name in config["surfaces"] for form in config["forms"]]),
+                         [_gap(lines, name, form) for name in config["surfaces"] for form in config["forms"]])]),
     ]  # fmt: skip
 
 

@@ -40,8 +40,8 @@ RUNAWAY = 5.0
 FLAT = 1e-3
 """Norm of the gradient at which a round ends."""
 MEMORY = 40
-PATIENCE = 4
-"""Rounds without a smaller violation after which a scene is given up."""
+PATIENCE, HOPELESS = 4, 0.1
+"""Rounds without a smaller violation after which a scene is given up; violation, nepers, with which it is so after as many."""
 SHRINK = 0.1
 """First z and s over ||V||: at 0 their derivatives vanish."""
 
@@ -181,12 +181,12 @@ def joint_ascent(
     """
     data, streams = FourHop.of(channels, form), w.shape[2]
     x = Coordinates(channels, streams).encode(w, theta)
-    count = len(x)
-    multiplier = np.zeros((count, channels.ris_user.shape[1] + int(channels.budget)))
-    weight, residual = np.full(count, WEIGHT), np.full(count, np.inf)
-    level, worst = np.full(count, -np.inf), np.full(count, -np.inf)
-    rows, stuck = np.arange(count), np.zeros(count, int)
-    for _ in range(rounds):
+    size = len(x)
+    multiplier = np.zeros((size, channels.ris_user.shape[1] + int(channels.budget)))
+    weight, residual = np.full(size, WEIGHT), np.full(size, np.inf)
+    level, worst = np.full(size, -np.inf), np.full(size, -np.inf)
+    rows, stuck = np.arange(size), np.zeros(size, int)
+    for count in range(rounds):
         if not len(rows):
             break
         part = data[rows]
@@ -206,7 +206,10 @@ def joint_ascent(
         value = utility(part.form, part.echo(beams, surface).gamma)[0]
         still = (distance <= 0.5 * MARGIN) & (np.abs(value - level[rows]) <= STILL)
         level[rows] = value
-        rows = rows[~still & ((stuck[rows] < PATIENCE) | (distance <= MARGIN))]
+        lost = (distance > MARGIN) & (stuck[rows] >= PATIENCE)
+        if count + 1 >= PATIENCE:
+            lost |= distance > HOPELESS
+        rows = rows[~still & ~lost]
     return *Coordinates(channels, streams).decode(x), worst
 
 

@@ -33,16 +33,19 @@ def _threshold(points: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.
     return threshold, support
 
 
+FLAT = 1e-25
+"""Curvature of the dual below which a slack does not depend on the step."""
+
+
 def _one_at_a_time(
     weights: np.ndarray, values: np.ndarray, curved: np.ndarray, penalty: float, sweeps: int
 ) -> None:
     """The dual of `prox_linear` for one piece, in place: its weight is 1, the box is left, where one coordinate after the other
     is minimised exactly, whatever the scales of the slacks' derivatives are (which differ by orders of magnitude)."""
     slope = values + np.einsum("ijeb,ieb->jeb", curved, weights)
-    smallest = np.finfo(weights.dtype).tiny
     for _ in range(sweeps):
         for j in range(1, len(weights)):
-            change = np.clip(weights[j] - slope[j] / np.maximum(curved[j, j], smallest), 0.0, penalty) - weights[j]
+            change = np.clip(weights[j] - slope[j] / np.maximum(curved[j, j], FLAT), 0.0, penalty) - weights[j]
             weights[j] += change
             slope += curved[j] * change
 

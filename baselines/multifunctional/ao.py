@@ -210,7 +210,7 @@ class AlternatingOptimisation(Alternating):
     """
 
     name: str = "ao"
-    polish: bool = True
+    polish: bool = False
 
     def surface(self, channels: Channels, generators: list[np.random.Generator]) -> ComplexArray:
         """Random phases, full amplitudes shared equally by the sides an element serves."""

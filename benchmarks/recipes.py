@@ -82,9 +82,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, 
 REFERENCES: dict[str, tuple[str, ...]] = {
     "beampattern": ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random"),
     "active_crb": ("ao", "direct", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random"),
-    "multifunctional": ("ao", "prox_linear", "gradient", "random"),
+    "multifunctional": ("ao", "ascent", "prox_linear", "gradient", "random"),
 }
-STRONG = {"beampattern": "joint", "active_crb": "direct", "multifunctional": "ao"}
+STRONG = {"beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent"}
 """Where the system (of a preset) does not have it, `ao` takes its place."""
 
 

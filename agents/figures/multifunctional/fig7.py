@@ -54,12 +54,19 @@ def questions(config: Mapping[str, Any], data: Data) -> list[dict[str, Any]]:
         answers.question("7.5", "Energy splitting is the best surface whatever share of the budget the surface has (30 dBm).",
                          f"energy splitting above the other surface: {BETTER}; {EVERY}.",
                          beats(data, "share", ["es"], [name for name in kinds if name != "es"])),
-        answers.question("7.6", "A joint ascent after `ao` adds little to the conventional surfaces (ours).",
-                         f"30 dBm: one start of `ao` with the ascent at its end against the same without: {CLOSE}. "
-                         "Beside it, against the best of the starts without, and the gain of energy splitting over it.",
-                         [_polished(data, form, name) for form in FORMS for name in CONVENTIONAL]),
+        *([_polishing(data)] if "polish" in data else []),
         *last_questions("7", config, data),
     ]  # fmt: skip
+
+
+def _polishing(data: Data) -> dict[str, Any]:
+    return answers.question(
+        "7.6",
+        "A joint ascent after `ao` adds little to the conventional surfaces (ours).",
+        f"30 dBm: one start of `ao` with the ascent at its end against the same without: {CLOSE}. Beside it, against the best of "
+        "the starts without, and the gain of energy splitting over it.",
+        [_polished(data, form, name) for form in FORMS for name in CONVENTIONAL],
+    )
 
 
 def _polished(data: Data, form: str, name: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     python benchmarks/multifunctional_solvers.py --scenes 8 --batch 64 --json FILE
 
-For every surface: CPU seconds per scene of one thread (problems compiled beforehand) of the fast form, in a batch and one scene at
-a time, and of cvxpy; objectives and gaps to the bound (8.1, `mf`) on the scenes that all forms solved; smallest step of any
+For every surface: CPU seconds per scene of one thread (problems compiled beforehand) of the fast form, in a batch and one scene
+at a time, and of cvxpy; objectives and gaps to the bound (8.1, `mf`) on the scenes that all forms solved; smallest step of any
 history; then stronger variants of our own, and fewer sensors than antennas. Same scenes and starts for all forms.
 """
 

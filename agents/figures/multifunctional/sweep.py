@@ -156,7 +156,7 @@ def points_hash(hashes: list[tuple[str, ...]]) -> str:
 def infeasible(line: Line) -> bool:
     """Whether a line serves too few scenes to be drawn and to have a say."""
     served = line["feasible"]
-    return bool(served.sum() < max(min(ENOUGH, len(served)), SERVES * len(served)))
+    return bool(served.sum() < SERVES * len(served))
 
 
 def common(entry: Mapping[str, Any], curves: Mapping[str, Line], form: str) -> np.ndarray:

@@ -144,7 +144,7 @@ def test_phase_bits(case):
 
 
 def test_impossible_rates_are_infeasible_and_the_design_is_hard_feasible():
-    system, scene, known = make("es", min_rate_bps_hz=40.0)
+    system, scene, known = make("es", batch=2, min_rate_bps_hz=15.0)
     solution = baselines.make("ao", system).solve(known, np.random.default_rng(0))
     assert (solution.status == "infeasible").all() and np.isfinite(solution.objective).all()
     metrics = system.evaluate(scene, solution.design)

@@ -39,6 +39,7 @@ class Curve:
 
 _MS: dict[str, Any] = {"protocol": "ms"}
 _PLAIN: dict[str, Any] = {"polish": False}
+_POLISH: dict[str, Any] = {"polish": True}
 """The joint ascent after `ao` takes far longer than `ao`; what it adds is measured at one point (Figure 7)."""
 CURVES: dict[str, Curve] = {
     "es": Curve(label="MF, energy splitting", colour="C0", marker="o", bound="bound"),
@@ -50,9 +51,9 @@ CURVES: dict[str, Curve] = {
     "active": Curve(label="active", colour="C3", marker="v", system={"kind": "active"}, options=_PLAIN),
     "star": Curve(label="STAR", colour="C4", marker="P", system={"kind": "star"}, options=_PLAIN),
     "passive": Curve(label="passive", colour="C5", marker="X", system={"kind": "passive"}, options=_PLAIN),
-    "active_polished": Curve(label="active, polished", colour="C3", marker="v", system={"kind": "active"}, starts=1),
-    "star_polished": Curve(label="STAR, polished", colour="C4", marker="P", system={"kind": "star"}, starts=1),
-    "passive_polished": Curve(label="passive, polished", colour="C5", marker="X", system={"kind": "passive"}, starts=1),
+    "active_polished": Curve(label="active, polished", colour="C3", marker="v", system={"kind": "active"}, options=_POLISH, starts=1),
+    "star_polished": Curve(label="STAR, polished", colour="C4", marker="P", system={"kind": "star"}, options=_POLISH, starts=1),
+    "passive_polished": Curve(label="passive, polished", colour="C5", marker="X", system={"kind": "passive"}, options=_POLISH, starts=1),
     "ao": Curve(label="ao", colour="C0", marker="o", bound="bound"),
     "exhaustive": Curve(label="exhaustive", colour="C3", marker="s", policy="exhaustive", starts=1, bound="bound"),
     "sdr": Curve(label="sdr", colour="C1", marker="x", policy="sdr", starts=1, bound="bound"),

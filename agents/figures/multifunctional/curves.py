@@ -38,6 +38,7 @@ class Curve:
 
 
 _MS: dict[str, Any] = {"protocol": "ms"}
+_ACTIVE, _STAR, _PASSIVE = ({"kind": kind} for kind in ("active", "star", "passive"))
 _PLAIN: dict[str, Any] = {"polish": False}
 _POLISH: dict[str, Any] = {"polish": True}
 """The joint ascent after `ao` takes far longer than `ao`; what it adds is measured at one point (Figure 7)."""
@@ -48,12 +49,12 @@ CURVES: dict[str, Curve] = {
         label="MF, mode switching, free modes", colour="C8", marker="d", system=_MS, options={"mode_rule": "free"}, bound="bound"
     ),
     "ts": Curve(label="MF, time switching", colour="C2", marker="^", system={"protocol": "ts"}, bound="bound_ts"),
-    "active": Curve(label="active", colour="C3", marker="v", system={"kind": "active"}, options=_PLAIN),
-    "star": Curve(label="STAR", colour="C4", marker="P", system={"kind": "star"}, options=_PLAIN),
-    "passive": Curve(label="passive", colour="C5", marker="X", system={"kind": "passive"}, options=_PLAIN),
-    "active_polished": Curve(label="active, polished", colour="C3", marker="v", system={"kind": "active"}, options=_POLISH, starts=1),
-    "star_polished": Curve(label="STAR, polished", colour="C4", marker="P", system={"kind": "star"}, options=_POLISH, starts=1),
-    "passive_polished": Curve(label="passive, polished", colour="C5", marker="X", system={"kind": "passive"}, options=_POLISH, starts=1),
+    "active": Curve(label="active", colour="C3", marker="v", system=_ACTIVE, options=_PLAIN),
+    "star": Curve(label="STAR", colour="C4", marker="P", system=_STAR, options=_PLAIN),
+    "passive": Curve(label="passive", colour="C5", marker="X", system=_PASSIVE, options=_PLAIN),
+    "active_polished": Curve(label="active, polished", colour="C3", marker="v", system=_ACTIVE, options=_POLISH, starts=1),
+    "star_polished": Curve(label="STAR, polished", colour="C4", marker="P", system=_STAR, options=_POLISH, starts=1),
+    "passive_polished": Curve(label="passive, polished", colour="C5", marker="X", system=_PASSIVE, options=_POLISH, starts=1),
     "ao": Curve(label="ao", colour="C0", marker="o", bound="bound"),
     "exhaustive": Curve(label="exhaustive", colour="C3", marker="s", policy="exhaustive", starts=1, bound="bound"),
     "sdr": Curve(label="sdr", colour="C1", marker="x", policy="sdr", starts=1, bound="bound"),

@@ -290,8 +290,9 @@ class System(ABC):
             import torch
         except ImportError as error:
             raise ImportError("gradients of the metrics need torch: pip install 'ris_gym[agents]'") from error
-        scene = known.to_torch()
-        u = torch.tensor(np.asarray(raw), requires_grad=True)
+        raw = np.asarray(raw)
+        scene = known.astype("complex64" if raw.dtype == np.float32 else "complex128").to_torch()  # torch mixes no precisions
+        u = torch.tensor(raw, requires_grad=True)
         score, slack = self.pieces(self.decode_evaluate(scene, u, control)[1])
         both = torch.cat([score, slack], dim=1)[:, which]
         chosen = torch.eye(both.shape[1], dtype=both.dtype)[:, None, :].expand(-1, *both.shape)

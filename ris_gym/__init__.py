@@ -15,6 +15,7 @@ __all__ = ["as_sb3", "envs", "load_scenes", "register", "save_scenes", "systems"
 register("beampattern", "Beampattern")
 register("active_crb", "ActiveCrb")
 register("multifunctional", "MultiFunctional")
+register("nonorthogonal", "NonOrthogonal")
 
 _LAZY = {
     "as_sb3": "ris_gym.envs.sb3:as_sb3",

@@ -8,7 +8,7 @@ import numpy as np
 
 from ris_gym import variables as var
 from ris_gym.arrays import Batch
-from ris_gym.envs.config import EnvConfig, checked_scene, episode_of, horizon_of, validate
+from ris_gym.envs.config import EnvConfig, checked_scene, episode_of, horizon_of, sampler_of, takes_turns, validate
 from ris_gym.envs.observation import Observer, raw_dtype
 from ris_gym.systems.base import Metrics, System
 
@@ -21,6 +21,7 @@ class Core:
         raw: raw vectors (B, n) of the current designs; design, metrics: the designs and their metrics on the truth.
         value: penalised score (B,) of the current design, float64; known_metrics: metrics at `known`.
         steps: steps taken in the episode (B,); done: episodes that have ended (B,).
+        turns: whether a step sets one raw number, `turn` (B,), by its index in the alphabet.
     """
 
     def __init__(self, system: System, config: EnvConfig, num_envs: int = 1) -> None:
@@ -29,8 +30,15 @@ class Core:
         self.variables = system.variables(self.config.control)
         self.num_raw = var.length(self.variables)
         self.periodic = var.periodic(self.variables)
-        self.observer = Observer(system, self.config)
         self.real = raw_dtype(self.config)
+        self.turns = takes_turns(system, self.config)
+        one = self.config.action == "discrete" and (self.turns or self.num_raw == 1)
+        self.action_shape = (num_envs,) if one else (num_envs, self.num_raw)
+        if self.turns:
+            letters = np.arange(var.alphabet(self.variables)[0])[:, None]
+            self._letters = np.concatenate([v.from_index(letters) for v in self.variables], axis=1).astype(self.real)
+            self._variable = np.repeat(np.arange(len(self.variables)), [v.size for v in self.variables])
+        self.observer = Observer(system, self.config)
         self.scene: Any = None
         self.known: Any = None
         self.design: Any = None
@@ -96,7 +104,7 @@ class Core:
         if scene is None:
             return None
         count = self.num_envs if mask is None else int(mask.sum())
-        scene = checked_scene(self.system, scene, "options['scene']")
+        scene = checked_scene(self.system, self.config, scene, "options['scene']")
         if len(scene) != count:
             raise ValueError(f"options['scene'] must hold {count} scenes, one per episode begun, got {len(scene)}")
         if mask is not None and not mask.all():
@@ -109,7 +117,7 @@ class Core:
     def _draw(self, rng: np.random.Generator, count: int) -> Any:
         scenes = self.config.scenes
         if scenes is None:
-            return self.system.sample(rng, count, self.config.csi_error, self.config.dtype)
+            return sampler_of(self.system, self.config)(rng, count, self.config.csi_error, self.config.dtype)
         assert isinstance(scenes, Batch)
         if self.config.scenes_order == "random":
             return scenes[rng.integers(len(scenes), size=count)]
@@ -121,23 +129,39 @@ class Core:
         if not self.observer.designed:
             return np.zeros((len(known), self.num_raw), self.real)
         if self.config.start == "random":
-            return (2.0 * rng.random((len(known), self.num_raw)) - 1.0).astype(self.real)
-        return self.system.start(known, self.config.control).astype(self.real)
+            raw = (2.0 * rng.random((len(known), self.num_raw)) - 1.0).astype(self.real)
+        else:
+            raw = self.system.start(known, self.config.control).astype(self.real)
+        if self.turns:  # entries that are not yet set stand at a letter too
+            raw = var.from_index(self.variables, var.to_index(self.variables, raw)).astype(self.real)
+        return raw
 
     # -- step ---------------------------------------------------------------------------------------------------------------
 
+    @property
+    def turn(self) -> np.ndarray:
+        """Raw number (B,) that the next action sets, where numbers are set in turn."""
+        return self.steps % self.num_raw
+
     def check_action(self, action: Any, discrete: bool) -> np.ndarray:
-        """Validated actions (B, n): a box action clipped to [-1, 1], an alphabet action as raw numbers. Raises ValueError."""
+        """Validated actions (B, n): a box action clipped to [-1, 1], an alphabet action as raw numbers. Raises ValueError.
+
+        Where numbers are set in turn: the raw vectors after the action.
+        """
         array = np.asarray(action)
-        if array.shape != (self.num_envs, self.num_raw):
-            raise ValueError(f"action must have shape {(self.num_envs, self.num_raw)}, got {array.shape}")
+        if array.shape != self.action_shape:
+            raise ValueError(f"action must have shape {self.action_shape}, got {array.shape}")
         if array.dtype.kind not in "fiu":
             raise ValueError(f"action must hold real numbers, got dtype {array.dtype}")
         if discrete:
-            sizes = var.alphabet(self.variables)
+            sizes = var.alphabet(self.variables)[: 1 if self.turns else None]
             if array.dtype.kind == "f" or np.any(array < 0) or np.any(array >= sizes):
                 raise ValueError(f"action must hold integers in [0, {int(sizes.max()) - 1}], got {array!r}")
-            return var.from_index(self.variables, array).astype(self.real)
+            if self.turns:
+                raw, turn = self.raw.copy(), self.turn
+                raw[np.arange(self.num_envs), turn] = self._letters[array, self._variable[turn]]
+                return raw
+            return var.from_index(self.variables, array.reshape(self.num_envs, self.num_raw)).astype(self.real)
         if not np.isfinite(array).all():
             raise ValueError("action must be finite, got nan or inf")
         return array.clip(-1.0, 1.0).astype(self.real, copy=False)
@@ -221,9 +245,8 @@ class Core:
         """Observations (B, n) float32, fresh."""
         if not self.observer.designed:
             return self._features.copy()
-        time_left = 1.0 - self.steps / self.horizon
         assert self.known_metrics is not None
-        return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, time_left)
+        return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, self.steps)
 
     def info(self, metrics: Metrics) -> dict[str, Any]:
         """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""
@@ -244,8 +267,9 @@ class Views:
     """The public state of an environment: what its core holds (batch axes first, also in the single form).
 
     In `refine` and `one_shot`, `design` and `metrics` are the current ones (None before a one-shot action). In episodes of
-    blocks they are the last design on the channels of the block to come, as the observation shows it; `info` has the block
-    just played.
+    blocks they are the last design (at first the start rule's) on the true channels of the block to come, which the observation
+    shows at what is known of it; `info` has the block just played. `scene` holds the truth, hidden states included.
+    `turn`: the raw number that the next action sets (B,), None where an action sets them all.
     """
 
     core: Core
@@ -261,3 +285,4 @@ class Views:
     control = property(lambda self: self.core.config.control)
     step_size = property(lambda self: self.core.config.step_size)
     horizon = property(lambda self: self.core.horizon)
+    turn = property(lambda self: self.core.turn if self.core.turns else None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ris_gym.arrays import Batch
-from ris_gym.envs.config import EnvConfig, episode_of
+from ris_gym.envs.config import EnvConfig, episode_of, horizon_of, sampler_of, takes_turns
 from ris_gym.systems.base import Metrics, System, pack
 
 LIMIT = 10.0
@@ -19,14 +19,15 @@ class Observer:
     """Observations of one system under one configuration.
 
     `layout` maps each feature to `(start, stop, shape)` in the observation vector: scene features, then (where a current design
-    exists) the raw vector, design features and, in `refine`, the time left, then the local frame.
+    exists) the raw vector, design features and, in `refine`, the time left, the number to be set next (one-hot, where numbers are
+    set in turn), then the local frame.
     """
 
     def __init__(self, system: System, config: EnvConfig) -> None:
         self.system, self.config = system, config
-        kind = episode_of(system, config).kind
+        kind, self.horizon = episode_of(system, config).kind, horizon_of(system, config)
         self.local = config.observation == "local"
-        self.timed = kind == "refine"
+        self.timed, self.turns = kind == "refine", takes_turns(system, config)
         self.designed = kind != "single" or self.local
         self.layout = self._layout()
         self.size = next(reversed(self.layout.values()))[1]
@@ -34,14 +35,15 @@ class Observer:
         self.scene_size = self.layout[scene_names[-1]][1] if scene_names else 0
 
     def _probe(self) -> tuple[Batch, np.ndarray]:
-        known = self.system.known(self.system.sample(np.random.default_rng(0), 1, dtype=self.config.dtype))
+        scene = sampler_of(self.system, self.config)(np.random.default_rng(0), 1, 0.0, self.config.dtype)
+        known = self.system.known(scene)
         return known, self.system.start(known, self.config.control).astype(raw_dtype(self.config))
 
     def _layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
         known, raw = self._probe()
         design = self.system.decode(known, raw, self.config.control)
         metrics = self.system.evaluate(known, design)
-        features = {**self.system.observe_scene(known), **self._design(known, raw, design, metrics, np.ones(1))}
+        features = {**self.system.observe_scene(known), **self._design(known, raw, design, metrics, np.zeros(1, np.int64))}
         layout, start = {}, 0
         for name, array in features.items():
             shape = tuple(array.shape[1:])
@@ -50,13 +52,15 @@ class Observer:
         return layout
 
     def _design(
-        self, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, time_left: np.ndarray
+        self, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, steps: np.ndarray
     ) -> Mapping[str, np.ndarray]:
         if not self.designed:
             return {}
         features = {"raw": raw} | self.system.observe_design(known, design, metrics)
         if self.timed:
-            features["time_left"] = time_left[:, None]
+            features["time_left"] = 1.0 - steps[:, None] / self.horizon
+        if self.turns:
+            features["turn"] = np.arange(raw.shape[1]) == steps[:, None] % raw.shape[1]
         if self.local:
             assert self.config.penalty is not None
             features |= self.system.observe_local(known, raw, self.config.control, self.config.penalty)
@@ -70,10 +74,10 @@ class Observer:
         return clip(pack(features))
 
     def __call__(
-        self, scene: np.ndarray, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, time_left: np.ndarray
+        self, scene: np.ndarray, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, steps: np.ndarray
     ) -> np.ndarray:
-        """The observation (B, size), a fresh float32 array."""
-        features = self._design(known, raw, design, metrics, time_left)
+        """The observation (B, size) after `steps` (B,) steps of the episode, a fresh float32 array."""
+        features = self._design(known, raw, design, metrics, steps)
         out = np.empty((len(scene), self.size), np.float32)
         out[:, : self.scene_size] = scene
         for name, array in features.items():

@@ -30,7 +30,7 @@ class RisEnv(Views, gymnasium.Env):
         system, config = split_keywords(self.system_class, keywords)
         self.core = Core(system, config, 1)
         self.observation_space = observation_space(self.core.observer.size)
-        self.action_space = action_space(self.core.variables, config.action)
+        self.action_space = action_space(self.core.variables, config.action, self.core.turns)
         self._ended = True
 
     def reset(
@@ -51,9 +51,7 @@ class RisEnv(Views, gymnasium.Env):
         """One step; `info` holds plain numbers and small arrays."""
         if self._ended:
             raise gymnasium.error.ResetNeeded("the episode has not begun or has ended: call reset")
-        array = np.asarray(action)
-        row = array.reshape(1, 1) if array.ndim == 0 else array[None]
-        reward, terminated, truncated, metrics = self.core.step(row, self.np_random)
+        reward, terminated, truncated, metrics = self.core.step(np.asarray(action)[None], self.np_random)
         self._ended = bool(terminated[0] or truncated[0])
         info = _first(self.core.info(metrics))
         return self.core.observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info

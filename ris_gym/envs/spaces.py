@@ -9,12 +9,12 @@ from ris_gym import variables as var
 from ris_gym.envs.observation import LIMIT
 
 
-def action_space(variables: var.Variables, action: str) -> spaces.Space:
-    """`Box(-1, 1, (n,), float32)`, or `MultiDiscrete` (`Discrete` for a single number) of the alphabets."""
+def action_space(variables: var.Variables, action: str, turns: bool = False) -> spaces.Space:
+    """`Box(-1, 1, (n,), float32)`, or `MultiDiscrete` of the alphabets (`Discrete` for a single number, and with `turns`)."""
     if action == "box":
         return spaces.Box(-1.0, 1.0, (var.length(variables),), np.float32)
     sizes = var.alphabet(variables)
-    return spaces.Discrete(int(sizes[0])) if len(sizes) == 1 else spaces.MultiDiscrete(sizes)
+    return spaces.Discrete(int(sizes[0])) if turns or len(sizes) == 1 else spaces.MultiDiscrete(sizes)
 
 
 def observation_space(size: int) -> spaces.Box:

@@ -53,7 +53,7 @@ class RisVectorEnv(Views, gymnasium.vector.VectorEnv):
         system, config = split_keywords(self.system_class, keywords)
         self.core = Core(system, config, num_envs)
         self.single_observation_space = observation_space(self.core.observer.size)
-        self.single_action_space = action_space(self.core.variables, config.action)
+        self.single_action_space = action_space(self.core.variables, config.action, self.core.turns)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._resetting = np.zeros(num_envs, bool)
@@ -83,7 +83,7 @@ class RisVectorEnv(Views, gymnasium.vector.VectorEnv):
         """One step of every episode, with autoreset by the mode."""
         if not self._started:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        actions = _rows(actions, self.num_envs)
+        actions = np.asarray(actions)
         if self._resetting.any():
             resetting = self._resetting.copy()
             if self.autoreset_mode == AutoresetMode.DISABLED:
@@ -182,12 +182,6 @@ def _options(options: dict[str, Any] | None, num_envs: int) -> tuple[Batch | Non
         if mask.shape != (num_envs,) or not mask.any():
             raise ValueError(f"options['reset_mask'] must have shape {(num_envs,)} and one True at least, got {mask!r}")
     return scene, mask
-
-
-def _rows(actions: Any, num_envs: int) -> np.ndarray:
-    """Actions as an array with one row per episode (a `Discrete` space gives one number each)."""
-    array = np.asarray(actions)
-    return array[:, None] if array.ndim == 1 and array.shape == (num_envs,) else array
 
 
 def _masked(info: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ris_gym.arrays import Array, Batch, at_least, field_names, namespace, to_nu
 from ris_gym.systems.ascent import prox_linear
 
 if TYPE_CHECKING:
+    from ris_gym.envs.config import EnvConfig
     from ris_gym.systems.landscape import Landscape
 
 ASCENT_STEPS = (0.03, 0.3, 1.5)
@@ -37,12 +38,18 @@ class Episode:
             `blocks` (one action = one design per block, `system.step` moves the world).
         ends: `terminated` (the task is over) or `truncated` (the world would go on).
         length: system field that sets the length (None: the environment keyword `horizon`).
+        preset: the preset taken where the user asks for this episode and gives none.
+        sampler: name of the system's method that draws the scenes of this episode, `(rng, batch, csi_error, dtype)` as `sample`.
+        fixed: environment keywords that do not apply: anything but their default is refused.
     """
 
     name: str
     kind: str
     ends: str = "terminated"
     length: str | None = None
+    preset: str | None = None
+    sampler: str = "sample"
+    fixed: tuple[str, ...] = ()
 
 
 REFINE = Episode("refine", "refine")
@@ -100,7 +107,9 @@ class System(ABC):
     observations: ClassVar[tuple[str, ...]] = ("csi", "local")
     episodes: ClassVar[tuple[Episode, ...]] = (REFINE, ONE_SHOT, FADING)
     env_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Environment keywords whose default differs from the suite's (`action`, `horizon`, ...)."""
+    """Environment keywords whose default differs from the suite's (`action`, `horizon`, ...), see `defaults_for`."""
+    turns: ClassVar[bool] = False
+    """Whether `refine` with discrete actions sets one raw entry per step, in turn (all alphabets must have one size)."""
     hidden: ClassVar[tuple[str, ...]] = ()
     """Scene fields that `known` sets to None (true states, pre-drawn noise)."""
     csi_errors: ClassVar[bool] = True
@@ -134,11 +143,32 @@ class System(ABC):
             raise ValueError(f"system must be {cls.name!r}, got {name!r}")
         return cls.from_preset(**{k: _tupled(v) for k, v in values.items()})
 
+    # -- environments -------------------------------------------------------------------------------------------------------
+
+    def defaults_for(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Defaults of the environment keywords for these parameters, where the user gives `given` (its `episode` filled in)."""
+        return self.env_defaults
+
+    def check_episode(self, episode: Episode, config: EnvConfig) -> None:
+        """Raise ValueError, naming field, value and rule, where the parameters do not fit an episode. Default: they all do."""
+        return
+
+    def check_scene_for(self, episode: Episode, scene: Any) -> None:
+        """Raise ValueError where valid scenes are of the wrong sort for an episode (static ones in a sequential episode, ...)."""
+        return
+
     # -- the world ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, batch: int = 1, csi_error: float = 0.0, dtype: str = "complex128") -> Any:
         """Draw `batch` scenes; `csi_error` is the relative error of the estimates (0: none are stored)."""
+
+    def frames(self, scene: Any) -> int | None:
+        """Number of decisions that these scenes hold from now on, the least of the batch; None: static scenes (one decision).
+
+        Scenes after the last decision stay there: they are still observed and evaluated (bootstrapping), `step` does not fail.
+        """
+        return None
 
     def known(self, scene: Any) -> Any:
         """What may be acted on: estimates in the place of truths, hidden arrays None."""

@@ -95,11 +95,15 @@ def check_single(batch: VectorEnv, one: gymnasium.Env, seed: int) -> None:
 
 def check_scenes(make: Any, single: Any, num_envs: int, seed: int, tolerance: float, keywords: dict[str, Any]) -> None:
     """One episode of a batch and of singles on the same scenes; what the environment itself would draw is switched off."""
+    probe: Any = single(**keywords)
+    form = probe.unwrapped.core.episode
+    probe.close()
     errors = dict.fromkeys((name for name in keywords if name.endswith("_error")), 0.0)
-    keywords = keywords | errors | {"start": "rule", "csi_error": 0.0, "correlation": 1.0}
+    quiet = errors | {"start": "rule", "csi_error": 0.0, "correlation": 1.0}
+    keywords = keywords | {name: value for name, value in quiet.items() if name not in form.fixed}
     batch = make(num_envs=num_envs, autoreset_mode=AutoresetMode.NEXT_STEP, **keywords)
     singles = [single(**keywords) for _ in range(num_envs)]
-    scene = batch.unwrapped.system.sample(np.random.default_rng(seed), num_envs)  # type: ignore[attr-defined]
+    scene = getattr(batch.unwrapped.system, form.sampler)(np.random.default_rng(seed), num_envs)  # type: ignore[attr-defined]
     mine, _ = batch.reset(seed=seed, options={"scene": scene})
     theirs = [env.reset(seed=seed, options={"scene": scene[i]})[0] for i, env in enumerate(singles)]
     batch.action_space.seed(seed)

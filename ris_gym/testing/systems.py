@@ -15,7 +15,7 @@ TOLERANCES = {"complex128": (1e-12, 1e-9), "complex64": (2e-6, 2e-5)}
 """Of idempotence (relative) and of metrics, by precision."""
 
 
-def check_projection(system: System, batch: int = 8, seed: int = 0) -> None:
+def check_projection(system: System, batch: int = 8, seed: int = 0, sampler: str = "sample") -> None:
     """Check that projecting and decoding give hard-feasible designs, for every control and both precisions.
 
     - `project` is idempotent (1e-12; complex64 2e-6), also for wild designs, and keeps the precision;
@@ -23,12 +23,16 @@ def check_projection(system: System, batch: int = 8, seed: int = 0) -> None:
     - metrics are finite, and margins, cost and feasibility agree;
     - `decode(encode(d))` has the metrics of d = decode(raw) (complex128, 1e-9).
 
+    Args:
+        system: the system; batch: number of scenes; seed: of scenes and designs.
+        sampler: the system's method that draws the scenes (that of an `Episode`).
+
     Raises:
         AssertionError: what is violated, for which control and precision, and by how much.
     """
     for dtype, (exact, _) in TOLERANCES.items():
         rng = np.random.default_rng(seed)
-        scene = system.sample(rng, batch, dtype=dtype)
+        scene = getattr(system, sampler)(rng, batch, dtype=dtype)
         known = system.known(scene)
         for control in system.controls:
             where = f"control={control!r}, {dtype}"
@@ -49,10 +53,14 @@ def check_projection(system: System, batch: int = 8, seed: int = 0) -> None:
                 assert before.dtype == after.dtype, f"project changes the dtype of {name!r} to {after.dtype}: {where}"
 
 
-def check_gradient(system: System, batch: int = 4, seed: int = 0, tolerance: float = 1e-5) -> None:
+def check_gradient(system: System, batch: int = 4, seed: int = 0, tolerance: float = 1e-5, sampler: str = "sample") -> None:
     """Check `pieces_jacobian` and `score_gradient` against central differences of `evaluate(decode(raw))`, for every control.
 
     Controls with an alphabet are left out: there the derivative passes straight through the rounding.
+
+    Args:
+        system: the system; batch: number of scenes; seed: of scenes and raw vectors; tolerance: of the relative error.
+        sampler: the system's method that draws the scenes (that of an `Episode`).
 
     Raises:
         AssertionError: the control, the piece and the largest error relative to the largest derivative.
@@ -64,7 +72,7 @@ def check_gradient(system: System, batch: int = 4, seed: int = 0, tolerance: flo
         variables = system.variables(control)
         if any(variable.n is not None for variable in variables):
             continue
-        known = system.known(system.sample(rng, batch))
+        known = system.known(getattr(system, sampler)(rng, batch))
         raw = rng.uniform(-0.9, 0.9, (batch, var.length(variables)))
 
         def pieces(at: np.ndarray, known: Any = known, control: str = control) -> np.ndarray:

@@ -248,18 +248,24 @@ def position_bound(
 ) -> Array:
     """`PEB = sqrt(tr J_r^-1)`, J_r = sum_i Q_i^T a_i Lambda_i Q_i (section 4.6), (B,), m; at most 1e6.
 
-    From the singular values of S, J_r = S^T S, whose rows are those of both blocks: stable in single precision.
+    The Cholesky factor of Lambda gives two rows per block, `J_r = S^T S` with the four rows s_i, and by Cauchy and Binet
+    `tr J_r^-1 = sum_ij ||s_i x s_j||^2 / sum_ijk det(s_i, s_j, s_k)^2`: sums of squares, so single precision serves too.
     """
     m = found.fisher
     rows = xp.sqrt(level)[..., None, None] * position_rows(xp, scene)
-    parts = [xp.sqrt(m.alpha[0])[..., None] * rows[..., 0, :], xp.sqrt(m.alpha[1])[..., None] * rows[..., 1, :]]
+    y, z = rows[..., 0, :], rows[..., 1, :]
+    first, second = m.alpha
     if m.p is not None and m.q is not None:
-        for c, v in ((m.c_p, m.p), (m.c_q, m.q)):
-            root = xp.sqrt(c + 0.0 * v[0])
-            parts.append((root * v[0])[..., None] * rows[..., 0, :] + (root * v[1])[..., None] * rows[..., 1, :])
-    stacked = xp.concat([part[:, i, None] for part in parts for i in range(system.num_blocks)], axis=1)
-    size = at_least(xp, xp.linalg.svdvals(stacked), 1e-30)
-    return xp.clip(xp.sqrt(xp.sum(1.0 / size**2, axis=-1)), 0.0, 1e6)
+        first = first + m.c_p * m.p[0] ** 2 + m.c_q * m.q[0] ** 2
+        y = y + ((m.c_p * m.p[0] * m.p[1] + m.c_q * m.q[0] * m.q[1]) / first)[..., None] * z
+        second = m.det / first
+    s = xp.concat([xp.sqrt(first)[..., None] * y, xp.sqrt(second)[..., None] * z], axis=1)
+    size = at_least(xp, xp.max(xp.sum(s**2, axis=-1), axis=1), 1e-30)
+    s = s / xp.sqrt(size)[:, None, None]
+    across = xp.linalg.cross(s[:, [0, 0, 0, 1, 1, 2]], s[:, [1, 2, 3, 2, 3, 3]])
+    volume = xp.sum(s[:, [0, 0, 0, 1]] * across[:, [3, 4, 5, 5]], axis=-1)
+    inverse = xp.sum(across**2, axis=(1, 2)) / at_least(xp, xp.sum(volume**2, axis=1), TINY)
+    return xp.clip(xp.sqrt(inverse / size), 0.0, 1e6)
 
 
 def _position_error(xp: Any, scene: NonOrthogonalScene) -> Array | None:

@@ -39,12 +39,17 @@ class Compare:
     """Compare policies on the same frozen scenes and write CSV, JSON and PNG."""
 
     system: Any
-    policies: tuple[str, ...] = ("ao", "random")
-    """Names of baselines and folders of agents; NAME=FOLDER,FOLDER,... is one recipe with several runs."""
+    policies: tuple[str, ...] = ()
+    """Names of baselines and folders of agents; NAME=FOLDER,FOLDER,... is one recipe with several runs. None given: the paper's
+    proposal and `random`."""
     scenes: str | None = None
     """A declared set (`ris-gym list` shows them) or an npz file of channels; None: frozen test scenes."""
     count: int = 100
     """Number of scenes of the frozen set: the first ones."""
+    episode: str | None = None
+    """Form of episode that the scenes are drawn for, where it has scenes of its own; None: that of the agents, if any."""
+    reference: str | None = None
+    """The policy that differences are taken to; None: the paper's proposal."""
     csi_error: float = 0.0
     """Relative error of what the policies know (frozen test set)."""
     penalty: float | None = None
@@ -61,10 +66,12 @@ class Play:
     """Record an episode of a policy as a GIF."""
 
     system: Any
-    policy: str = "ao"
-    """A baseline or the folder of an agent."""
+    policy: str | None = None
+    """A baseline or the folder of an agent; None: the paper's proposal."""
     scenes: str | None = None
     """A declared set or an npz file of channels; None: frozen test scenes."""
+    episode: str | None = None
+    """Form of episode; None: that of the agent or of the declared set, else the environment's default."""
     index: int = 0
     """Which scene."""
     output: str = "runs/play.gif"
@@ -131,10 +138,12 @@ def _system(argv: list[str]) -> tuple[Any, list[str]]:
     """The default system of a command line and the other arguments.
 
     It is `[SYSTEM]` with the values of `--preset` over the parameters that `--scenes` holds or is declared with; without SYSTEM
-    it is the one that the scenes belong to.
+    it is the one that the scenes belong to. Without a preset and scenes it takes the preset of `--episode` (`--env.episode`), if
+    that has one.
     """
     import ris_gym
     from agents import test_sets
+    from agents.scenes import episode_preset
 
     rest, given = list(argv), None
     if rest and rest[0] in ris_gym.systems.names():
@@ -151,6 +160,9 @@ def _system(argv: list[str]) -> tuple[Any, list[str]]:
         return (declared if preset is None else ris_gym.systems.make(declared.name, preset=preset)), rest
     if scenes is not None:
         return system_of_file(scenes, given, preset), rest
+    episode = _flag(rest, "--episode") or _flag(rest, "--env.episode")
+    if preset is None:
+        preset = episode_preset(ris_gym.systems.get(given or DEFAULT), episode)
     return ris_gym.systems.make(given or DEFAULT, preset=preset), rest
 
 
@@ -232,15 +244,16 @@ def _demo(argv: list[str]) -> None:
 
 
 def _compare(argv: list[str]) -> None:
+    import baselines
     from agents.comparison import compare
     from agents.progress import Bars
-    from agents.scenes import resolve_scenes
 
     system, rest = _system(argv)
     config = _parse(rest, _typed(Compare, system), "compare")
-    scenes = resolve_scenes(config.system, config.scenes, config.count, config.csi_error)
+    policies = _recipes(config.policies or (baselines.names(config.system)[0], "random"))
+    what = {key: getattr(config, key) for key in ("scenes", "penalty", "seed", "reference", "episode", "count", "csi_error")}
     with Bars() as bars:
-        table = compare(config.system, _recipes(config.policies), scenes, config.penalty, config.seed, progress=bars)
+        table = compare(config.system, policies, progress=bars, **what)
     print(table)
     for path in table.save(config.folder, config.name):
         print(path)
@@ -287,7 +300,7 @@ def _play(argv: list[str]) -> None:
 
     system, rest = _system(argv)
     config = _parse(rest, _typed(Play, system), "play")
-    print(play(config.system, config.policy, config.output, config.scenes, config.index, config.fps))
+    print(play(config.system, config.policy, config.output, config.scenes, config.index, config.fps, config.episode))
 
 
 def _bench(argv: list[str]) -> None:

@@ -1,7 +1,8 @@
 """`compare`: policies on the same frozen scenes, each with its results per scene; `agents.summary` makes the table of them.
 
 A policy answers from what may be known (`system.known(scene)`); its design is then projected and evaluated on the truth, for
-every policy by the same code. Headline: the mean penalised score over all scenes that are not certified infeasible.
+every policy by the same code. Headline: the mean penalised score over all scenes that are not certified infeasible. In sequential
+scenes (episodes) a policy decides in every frame, and the numbers of a scene are means over its frames (`agents.rollouts`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 
 from agents.artefact import is_artefact, versions
-from agents.scenes import generator, resolve_scenes
+from agents.rollouts import VIOLATION_BIT, VIOLATION_DB, rollout
+from agents.scenes import COUNT, episode_preset, generator, own_sampler, resolve_scenes
 from agents.stats import Estimate, difference, probability_of_improvement
 from agents.summary import Result, summarise
 
 __all__ = ["Result", "Table", "available", "compare", "resolve", "run_policy"]
 
-VIOLATION_DB, VIOLATION_BIT = 0.05, 0.01
 CHUNK = 256
 """Scenes per call of a policy: fixed, since the random numbers of a call depend on it."""
+SINGLE_FRAMES = 4
+"""Decisions per scene that are timed at batch 1 in sequential scenes."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total)."""
@@ -85,10 +87,13 @@ def compare(
     penalty: float | None = None,
     seed: int = 0,
     *,
-    reference: str = "ao",
+    reference: str | None = None,
     bound: bool = True,
     single: int = 5,
     progress: Progress | None = None,
+    episode: str | None = None,
+    count: int = COUNT,
+    csi_error: float = 0.0,
 ) -> Table:
     """Compare policies on the same scenes.
 
@@ -96,25 +101,33 @@ def compare(
         system: a system, or the name of one.
         policies: names of baselines, paths of agents, objects with `solve(known, rng)`, callables `(known, rng) -> design`;
             a mapping gives them names. In a mapping, a list or tuple holds the runs of one recipe (agents of several seeds): one
-            row, every run shown, intervals over runs and scenes.
-        scenes: the name of a declared set such as `beampattern/test-v1` (its first 100; it must belong to `system`), a number of
-            frozen test scenes, None (100 of them), a scene, a `FrozenScenes`, or the path of an npz.
+            row, every run shown, intervals over runs and scenes. In sequential scenes they are asked in every frame, those with
+            `sequential = True` as `solve(known, rng, memory)` (`agents.rollouts`).
+        scenes: the name of a declared set such as `beampattern/test-v1` (its first `count`; it must belong to `system`), a number
+            of frozen test scenes, None (`count` of them), a scene, a `FrozenScenes`, or the path of an npz.
         penalty: reward = score - penalty * cost (None: the system's default).
         seed: of the policies' own random numbers (the scenes are fixed).
-        reference: policy that differences are taken to; absent from `policies`, there are none.
-        bound: whether to compute the certified bound.
+        reference: policy that differences are taken to (None: the paper's proposal); absent from `policies`, there are none.
+        bound: whether to compute the certified bound (of sequential scenes: of the mean objective over an episode).
         single: number of scenes at which decision time at batch 1 is measured.
+        episode: form of episode that the scenes are drawn for, for instance `tracking`; it matters where an episode has a sampler
+            of its own. None: the one that the agents among `policies` were trained in. A system given by name takes its preset.
+        count, csi_error: of frozen sets: number of scenes, and relative error of what the policies know.
 
     Raises:
         ValueError: an argument does not fit; the message names it.
     """
+    import baselines
     import ris_gym
 
     if isinstance(system, str):
-        system = ris_gym.systems.make(system)
-    frozen = resolve_scenes(system, scenes)
+        system = ris_gym.systems.make(system, preset=episode_preset(ris_gym.systems.get(system), episode))
     penalty = float(system.default_penalty if penalty is None else penalty)
     named = _named(system, policies, penalty)
+    if episode is None and (scenes is None or isinstance(scenes, int)):
+        episode = trained_episode(system, [policy for runs in named.values() for policy in runs.values()])
+    frozen = resolve_scenes(system, scenes, count, csi_error, episode)
+    reference = baselines.names(system)[0] if reference is None else reference
     report = progress or (lambda what, done, total: None)
     results = [
         dataclasses.replace(run_policy(system, run, policy, frozen.scene, penalty, seed, single, report), group=name)
@@ -133,6 +146,7 @@ def compare(
         "reference": reference,
         "runs": {name: {run: _own_name(policy) for run, policy in runs.items()} for name, runs in named.items()},
         "scenes": frozen.describe(),
+        "frames": system.frames(frozen.scene),
         "violation_tolerance": {"dB": VIOLATION_DB, "bit/s/Hz": VIOLATION_BIT},
         "versions": versions(),
         "machine": {
@@ -154,60 +168,35 @@ def run_policy(
     single: int = 5,
     progress: Progress = lambda what, done, total: None,
 ) -> Result:
-    """Let one policy answer for every scene and evaluate its designs on the truth."""
+    """Let one policy answer for every scene (in sequential ones: in every frame) and value its designs on the truth."""
     total, key = len(scene), zlib.crc32(name.encode())
-    known = scene if getattr(policy, "privileged", False) else system.known(scene)
-    parts, statuses, seconds = [], [], 0.0
-    single_seconds = []
+    singles = []
     for i in range(min(single, total) + 1 if single else 0):
-        began = time.perf_counter()
-        _answer(name, policy, known[max(0, i - 1)], generator("policy", seed, key, 1, i))
-        single_seconds.append(time.perf_counter() - began)
+        part, rng = scene[max(0, i - 1)], generator("policy", seed, key, 1, i)
+        singles.append(rollout(system, policy, part, rng, penalty, name=name, frames=SINGLE_FRAMES).seconds)
+    parts = []
     for start in range(0, total, CHUNK):
-        progress(name, start, total)
         index = np.arange(start, min(total, start + CHUNK))
-        began = time.perf_counter()
-        design, status = _answer(name, policy, known[index], generator("policy", seed, key, 0, start))
-        seconds += time.perf_counter() - began
-        statuses += status
-        try:
-            truth, answered = scene[index], len(design)
-            metrics = system.evaluate(truth, system.project(truth, design)) if answered == len(index) else None
-        except Exception as error:
-            raise ValueError(f"policy {name!r} answered with a design that cannot be evaluated: {error}") from error
-        if metrics is None:
-            raise ValueError(f"policy {name!r} answered {answered} designs for {len(index)} scenes")
-        parts.append(_judge(system, metrics, penalty))
-    progress(name, total, total)
-    joined: dict[str, Any] = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+
+        def report(done: int, frames: int, start: int = start, count: int = len(index)) -> None:
+            progress(name, start + done * count // frames, total)
+
+        rng = generator("policy", seed, key, 0, start)
+        parts.append(rollout(system, policy, scene[index], rng, penalty, name=name, progress=report))
+    statuses = [status for part in parts for status in part.status]
+    scalar = [field for field, value in parts[0].physical.items() if value.ndim == 1]
+    joined: dict[str, Any] = {
+        field: np.concatenate([getattr(part, field) for part in parts]) for field in ("objective", "score", "margin", "violated")
+    }
     return Result(
         name=name,
         privileged=bool(getattr(policy, "privileged", False)),
-        seconds=seconds / total,
-        seconds_single=np.asarray(single_seconds[1:]),
+        physical={field: np.concatenate([part.physical[field] for part in parts]) for field in scalar},
+        seconds=sum(float(part.seconds.sum()) for part in parts) / (total * len(parts[0].seconds)),
+        seconds_single=np.concatenate(singles[1:] or [np.zeros(0)]),
         status={s: statuses.count(s) for s in sorted(set(statuses))},
         **joined,
     )
-
-
-def _answer(name: str, policy: Any, known: Any, rng: np.random.Generator) -> tuple[Any, list[str]]:
-    try:
-        answer = policy.solve(known, rng) if hasattr(policy, "solve") else policy(known, rng)
-    except Exception as error:
-        raise RuntimeError(f"policy {name!r} failed: {type(error).__name__}: {error}") from error
-    if hasattr(answer, "design"):
-        return answer.design, [str(s) for s in np.atleast_1d(answer.status)]
-    return answer, []
-
-
-def _judge(system: Any, metrics: Any, penalty: float) -> dict[str, np.ndarray]:
-    score = np.asarray(system.penalised(metrics, penalty), float)
-    margin, violated = np.full(len(score), np.inf), np.zeros(len(score), bool)
-    for name, values in metrics.margins.items():
-        lowest = np.asarray(values, float).reshape(len(score), -1).min(axis=1, initial=np.inf)
-        margin = np.minimum(margin, lowest)
-        violated |= lowest < -(VIOLATION_BIT if "rate" in name else VIOLATION_DB)
-    return {"objective": np.asarray(metrics.objective, float), "score": score, "margin": margin, "violated": violated}
 
 
 def _bound(system: Any, scene: Any, progress: Progress) -> tuple[np.ndarray, list[str]]:
@@ -264,6 +253,24 @@ def available(system: Any, names: Iterable[str]) -> list[str]:
                 continue
             found.append(name)
     return found
+
+
+def trained_episode(system: Any, policies: Iterable[Any]) -> str | None:
+    """The form of episode with a sampler of its own that agents were trained in; None where `system.sample` drew their scenes.
+
+    Raises:
+        ValueError: they were trained in different ones.
+    """
+    found = set()
+    for policy in policies:
+        trained = getattr(policy, "env_kwargs", None)
+        if trained is not None:
+            own = own_sampler(system, trained.get("episode"))
+            found.add(None if own is None else own.name)
+    if len(found) > 1:
+        names = sorted(map(str, found))
+        raise ValueError(f"policies: agents were trained on the scenes of different episodes {names}: give episode")
+    return next(iter(found), None)
 
 
 def resolve(system: Any, policy: Any, penalty: float | None = None) -> tuple[str, Any]:

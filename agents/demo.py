@@ -66,8 +66,9 @@ def demo(config: Demo) -> Any:
     names = available(system, config.policies or POLICIES)
     if missing := sorted(set(config.policies or ()) - set(names)):
         print(f"     not available for {system.name}: {', '.join(missing)}")
-    kept = scene_sets(system, config.scenes, config.validation_scenes, 0.0)["test"]
-    scenes = frozen_scenes(system, "test", config.count) if kept is None else kept.first(config.count)
+    episode = training.resolved()[1].env.episode
+    kept = scene_sets(system, config.scenes, config.validation_scenes, 0.0, episode)["test"]
+    scenes = frozen_scenes(system, "test", config.count, episode=episode) if kept is None else kept.first(config.count)
     print(f"2/2  comparing on {len(scenes)} unseen scenes ({scenes.name})")
     with Bars(config.progress) as bars:
         table = compare(system, {"agent": str(result.agent), **{n: n for n in names}}, scenes, progress=bars)

@@ -15,34 +15,50 @@ __all__ = ["play", "record", "write_gif"]
 
 
 def play(
-    system: Any, policy: str, output: str | os.PathLike[str], scenes: str | None = None, index: int = 0, fps: float = 4.0
+    system: Any,
+    policy: str | None,
+    output: str | os.PathLike[str],
+    scenes: str | None = None,
+    index: int = 0,
+    fps: float = 4.0,
+    episode: str | None = None,
 ) -> Path:
-    """Record a refinement episode of a baseline or an agent on one scene and write it as a GIF.
+    """Record an episode of a baseline (None: the paper's proposal) or an agent on one scene and write it as a GIF.
+
+    `episode`: its form (None: that of an agent or of a declared set, else the environment's default).
 
     Raises:
         ValueError: an argument does not fit; the message names it.
     """
-    from agents.comparison import resolve
+    import baselines
+    from agents.comparison import resolve, trained_episode
     from agents.scenes import resolve_scenes
 
     if Path(output).suffix != ".gif":
         raise ValueError(f"output must end with .gif, got {os.fspath(output)!r}")
     if not fps > 0.0:
         raise ValueError(f"fps must be positive, got {fps}")
-    scene = resolve_scenes(system, scenes, max(0, index) + 1).scene
-    if not 0 <= index < len(scene):
-        raise ValueError(f"index must be in [0, {len(scene) - 1}], got {index}")
-    return write_gif(output, record(system, resolve(system, policy)[1], scene[index]), fps)
+    driver = resolve(system, baselines.names(system)[0] if policy is None else policy)[1]
+    drawn = trained_episode(system, [driver]) if episode is None and scenes is None else episode
+    frozen = resolve_scenes(system, scenes, max(0, index) + 1, episode=drawn)
+    if not 0 <= index < len(frozen):
+        raise ValueError(f"index must be in [0, {len(frozen) - 1}], got {index}")
+    episode = frozen.episode if episode is None else episode
+    form: dict[str, Any] = {} if episode is None else {"episode": episode}
+    return write_gif(output, record(system, driver, frozen.scene[index], **form), fps)
 
 
-def record(system: Any, policy: Any, scene: Any, seed: int = 0, every: int = 1) -> list[np.ndarray]:
+def record(
+    system: Any, policy: Any, scene: Any, seed: int = 0, every: int = 1, episode: str | None = None
+) -> list[np.ndarray]:
     """Frames (H, W, 3) uint8 of an episode that `policy` drives on one scene: the first, every `every`-th and the last one.
 
-    An agent that was trained in an environment acts in its form of episode, any other policy in the default one.
+    An agent that was trained in an environment acts in its form of episode, any other policy in the default one, unless `episode`
+    names another.
     """
     from agents.policy import make_vector_env
 
-    kwargs = getattr(policy, "env_kwargs", {})
+    kwargs = {**getattr(policy, "env_kwargs", {}), **({} if episode is None else {"episode": episode})}
     env = make_vector_env(system, 1, kwargs, render_mode="rgb_array", autoreset_mode="Disabled")
     try:
         driver = policy.bind(env)

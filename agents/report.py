@@ -52,7 +52,8 @@ def screen(table: Table) -> Any:
     headings = ["penalised score", "interquartile mean", f"gap to bound, {gap_unit(unit)}", f"objective,\n{unit}"]
     told_apart = servable_differ(table)
     violated = "violated\n(servable)" if told_apart else "violated"
-    for heading in [*headings, violated, "one\ndecision", "per scene\nin batch"]:
+    batched = "per frame\nin batch" if table.meta.get("frames") else "per scene\nin batch"
+    for heading in [*headings, violated, "one\ndecision", batched]:
         out.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
         cells = [_cell(row, "score", 3), _cell(row, "score_iqm", 3), _cell(row, "gap_to_bound", 2)]
@@ -92,6 +93,11 @@ def notes(table: Table) -> list[str]:
         f"{counts['bound_certified']}; objective over the {counts['common']} scenes that every policy with at most 50 % "
         "violations serves; gaps over the scenes that the policy (and the reference) serve."
     )
+    if frames := table.meta.get("frames"):
+        lines.append(
+            f"Every scene is an episode of {frames} frames: scores, objectives and the bound are means over its frames, a "
+            "violation in any frame counts, times are per scene and frame."
+        )
     if servable_differ(table):
         lines.append(
             f"(servable): violations among the {counts['servable']} scenes that at least one policy of this table serves; "
@@ -105,7 +111,7 @@ def notes(table: Table) -> list[str]:
     if any(row["runs"] > 1 for row in table.rows):
         lines.append("Rows of several runs: intervals over runs and scenes; with few runs, trust the spread of the runs more.")
     if any(row["privileged"] for row in table.rows):
-        lines.append("* privileged: sees the true channels.")
+        lines.append(f"* privileged: sees the true {'states' if table.meta.get('frames') else 'channels'}.")
     return lines
 
 
@@ -118,6 +124,7 @@ def save(table: Table, folder: Path, name: str) -> list[Path]:
             "margin": result.margin,
             "violated": result.violated,
             "seconds_single": result.seconds_single,
+            "physical": result.physical,
         }
         for result in table.results
     }

@@ -46,7 +46,7 @@ def figure(table: Table) -> Any:
             panel.set_yticks(range(len(rows)), [])
     for panel in panels[:-1]:
         panel.set_ylim(-0.6, len(rows) - 0.4)
-    _times(panels[-1], rows, shown)
+    _times(panels[-1], rows, shown, "scene and frame" if table.meta.get("frames") else "scene")
     what = f"{table.meta['system']['system']}, {table.meta['scenes']['name']}, {table.meta['counts']['scenes']} scenes"
     marks = ["mean (dot)", "interquartile mean (diamond)", "95 % intervals"]
     marks += ["every run (tick)"] if any(row["runs"] > 1 for row in rows) else []
@@ -82,7 +82,7 @@ def _levels(panel: Any, rows: list[dict[str, Any]], shown: list[bool], names: tu
     panel.grid(alpha=0.3)
 
 
-def _times(panel: Any, rows: list[dict[str, Any]], shown: list[bool]) -> None:
+def _times(panel: Any, rows: list[dict[str, Any]], shown: list[bool], what: str) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     for i, (row, inside) in enumerate(zip(rows, shown, strict=True)):
@@ -92,7 +92,7 @@ def _times(panel: Any, rows: list[dict[str, Any]], shown: list[bool]) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("time per scene in batch, ms")
+    panel.set_xlabel(f"time per {what} in batch, ms")
     panel.set_ylabel("penalised score")
     panel.grid(alpha=0.3)
     if any(shown):

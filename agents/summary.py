@@ -20,10 +20,14 @@ class Result:
     """One policy (one run of a recipe) on all scenes; arrays are (scenes,).
 
     Args:
-        objective: in the system's unit, on the truth; score: penalised score on the truth.
-        margin: smallest margin over all constraints (dB or bit/s/Hz); violated: whether any margin is below the tolerance.
-        seconds: wall time per scene, in batches; seconds_single: wall times of decisions at batch 1.
+        objective: in the system's unit, on the truth; score: penalised score on the truth. In sequential scenes both are means
+            over the frames.
+        margin: smallest margin over all constraints (dB or bit/s/Hz) and frames; violated: whether any margin is below the
+            tolerance.
+        seconds: wall time per scene and frame, in batches; seconds_single: wall times of decisions at batch 1.
+        status: counts of the policy's answers, one per scene and frame.
         group: the row of the table it belongs to (None: a row of its own).
+        physical: the scalar physical quantities, name -> (scenes,), in sequential scenes means over the frames.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Result:
     seconds_single: np.ndarray
     status: dict[str, int]
     group: str | None = None
+    physical: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class Row:
@@ -46,6 +51,7 @@ class Row:
         self.score = np.stack([run.score[counted] for run in runs])
         self.objective = np.stack([run.objective[counted] for run in runs])
         self.violated = np.stack([run.violated[counted] for run in runs])
+        self.physical = {name: np.stack([run.physical[name][counted] for run in runs]) for name in runs[0].physical}
         self.margin_min = float(min(np.min(run.margin) for run in runs))
         self.seconds = float(np.mean([run.seconds for run in runs]))
         self.seconds_single = np.concatenate([run.seconds_single for run in runs])
@@ -75,9 +81,11 @@ def summarise(
 
     Each statistic `x` has `x_low`, `x_high` (95 %) and `x_count` (scenes). `score_iqm_minus_reference` is the difference of the
     two IQMs, `probability_of_improvement` that of the penalised score over the reference's. `score_runs` holds the mean of each
-    run, `score_min` and `score_max` the least and the largest of them. `violation_rate` is over the scenes that are not certified
-    infeasible, `violation_rate_servable` over those of them that at least one run of the table serves without a violation: where
-    a feasible design is known to exist.
+    run, `score_min` and `score_max` the least and the largest of them. `seconds_single` (median) and `seconds_per_scene` (in
+    batches) are per decision: in sequential scenes per scene and frame. `mean_<name>` is the mean of a scalar physical quantity
+    over runs and scenes (and frames). `violation_rate` is over the scenes that are not certified infeasible,
+    `violation_rate_servable` over those of them that at least one run of the table serves without a violation: where a feasible
+    design is known to exist.
     """
     groups: dict[str, list[Result]] = {}
     for result in results:
@@ -140,7 +148,7 @@ def _row(
     out["seconds_single_p95"] = float(np.percentile(singles, 95)) if singles.size else np.nan
     out["seconds_per_scene"] = row.seconds
     out["status"] = row.status()
-    return out
+    return out | {f"mean_{name}": float(np.mean(values)) if values.size else np.nan for name, values in row.physical.items()}
 
 
 def _against(row: Row, ao: Row | None, sense: int) -> dict[str, Estimate]:

@@ -25,6 +25,8 @@ class SceneSet:
         name: for instance `beampattern/test-v1`; split, seed: the stream; count: number of scenes.
         parameters: all parameters of the system (`system.to_dict()`), written out: a changed default does not change the set.
         sha256: `agents.scenes.scene_hash` of all its scenes, without estimates and derived constants.
+        episode: form of episode whose own sampler draws the scenes (None: `system.sample`); such sets are called
+            `<system>/<episode>-<split>-v1`, or with more words before.
     """
 
     name: str
@@ -33,6 +35,7 @@ class SceneSet:
     count: int
     parameters: Mapping[str, Any]
     sha256: str
+    episode: str | None = None
 
     def system(self) -> Any:
         """The system that the set belongs to."""
@@ -48,7 +51,7 @@ class SceneSet:
             values = ", ".join(f"{key}={theirs.get(key)} (declared: {mine.get(key)})" for key in different)
             raise ValueError(
                 f"scenes: {self.name!r} is declared for other parameters than the system's: {values}; give a number of scenes, "
-                f"they get the name {set_name(system, self.split)!r}"
+                f"they get the name {set_name(system, self.split, episode=self.episode)!r}"
             )
 
 
@@ -202,10 +205,11 @@ def find(text: str) -> SceneSet | None:
     return None
 
 
-def declared(system: Any, split: str, seed: int = 0) -> SceneSet | None:
-    """The declared set of exactly these parameters and this stream, or None."""
+def declared(system: Any, split: str, seed: int = 0, episode: str | None = None) -> SceneSet | None:
+    """The declared set of exactly these parameters, this stream and this episode's sampler (None: the system's), or None."""
     for entry in SETS.values():
-        if entry.split == split and entry.seed == seed and entry.parameters["system"] == system.name:
+        stream = (entry.split, entry.seed, entry.episode)
+        if stream == (split, seed, episode) and entry.parameters["system"] == system.name:
             if _rounded(entry.system().to_dict()) == _rounded(system.to_dict()):
                 return entry
     return None
@@ -216,9 +220,11 @@ def parameter_hash(system: Any) -> str:
     return hashlib.sha256(json.dumps(_rounded(system.to_dict()), sort_keys=True).encode()).hexdigest()[:8]
 
 
-def set_name(system: Any, split: str, seed: int = 0) -> str:
-    """The name of scenes that no declared set covers: `<system>/<parameter hash>/<split>`, with a seed other than 0 named."""
-    return f"{system.name}/{parameter_hash(system)}/{split}" + (f"-seed{seed}" if seed else "")
+def set_name(system: Any, split: str, seed: int = 0, episode: str | None = None) -> str:
+    """The name of scenes that no declared set covers: `<system>/<parameter hash>/<split>`, with a seed other than 0 named, and
+    `<episode>-<split>` for scenes of an episode's own sampler."""
+    prefix = "" if episode is None else f"{episode}-"
+    return f"{system.name}/{parameter_hash(system)}/{prefix}{split}" + (f"-seed{seed}" if seed else "")
 
 
 def _rounded(value: Any) -> Any:

@@ -30,6 +30,9 @@ from agents.scenes import FrozenScenes, frozen_scenes, generator, split_scenes
 
 __all__ = ["TrainConfig", "TrainResult", "scene_sets", "train"]
 
+PROPOSAL = "proposal"
+"""Stands for the first of `baselines.names(system)`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -54,8 +57,8 @@ class TrainConfig:
     folder: str = "runs"
     validation_scenes: int = 64
     """Size of the fixed validation set."""
-    reference: str | None = "ao"
-    """Algorithm that the validation shows the gap to; None: neither it nor the bound."""
+    reference: str | None = PROPOSAL
+    """Algorithm that the validation shows the gap to (`proposal`: the paper's); None: neither it nor the bound."""
     progress: bool = True
     """Show progress bars."""
     ppo: PPOSettings | None = None
@@ -85,12 +88,14 @@ class TrainResult:
     seconds: float
 
 
-def scene_sets(system: Any, scenes: str | None, validation: int, csi_error: float) -> dict[str, FrozenScenes | None]:
-    """Training (None: the sampler), validation and test scenes, disjoint."""
+def scene_sets(
+    system: Any, scenes: str | None, validation: int, csi_error: float, episode: str | None = None
+) -> dict[str, FrozenScenes | None]:
+    """Training (None: the sampler of the system or of the `episode`), validation and test scenes, disjoint."""
     if scenes is None:
         return {
             "train": None,
-            "validation": frozen_scenes(system, "validation", validation, csi_error),
+            "validation": frozen_scenes(system, "validation", validation, csi_error, episode=episode),
             "test": None,
         }
     import ris_gym
@@ -107,14 +112,17 @@ def train(config: TrainConfig, complete: Callable[[Run], bool] = lambda run: run
         ValueError: an argument does not fit; the message names it and no file is changed.
         RunBusy: another process works in the named run.
     """
+    import baselines
     from agents.callbacks import Budget
 
     system, hyper = config.resolved()
+    if config.reference == PROPOSAL:
+        config = dataclasses.replace(config, reference=baselines.names(system)[0])
     budget = Budget(config.minutes, config.steps, config.clock)
     if config.validation_scenes < 1:
         raise ValueError(f"validation_scenes must be at least 1, got {config.validation_scenes}")
     penalty = float(system.default_penalty if hyper.env.penalty is None else hyper.env.penalty)
-    sets = scene_sets(system, config.scenes, config.validation_scenes, hyper.env.csi_error or 0.0)
+    sets = scene_sets(system, config.scenes, config.validation_scenes, hyper.env.csi_error or 0.0, hyper.env.episode)
     setup = Setup(system=system, hyper=hyper, seed=config.seed, budget=budget, scenes=sets["train"], penalty=penalty)
     learner = build(config.algorithm, setup)
     described = {

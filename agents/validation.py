@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.comparison import _bound, _judge, run_policy
+from agents.comparison import _bound, run_policy
 from agents.files import write_npz
+from agents.rollouts import rollout
 from agents.scenes import FrozenScenes, generator
 
 __all__ = ["Validation", "prepare"]
@@ -38,37 +39,34 @@ class Validation:
         """`(scalars, (scene, design, metrics))` of a policy on the truth: means over the scenes not certified infeasible.
 
         Scalars: penalised score, rates, objective and cost, gaps to the reference and to the bound, every margin, every physical
-        quantity of the metrics and of `system.diagnostics`.
+        quantity of the metrics and of `system.diagnostics`. In sequential scenes they are means over the frames first, margins
+        the least of them, and scene, design and metrics those of the last frame.
         """
-        scene = self.scenes.scene
-        solution = policy.solve(self.system.known(scene), generator("policy", 0))
-        design = self.system.project(scene, solution.design)
-        metrics = self.system.evaluate(scene, design)
-        judged = _judge(self.system, metrics, self.penalty)
+        numbers = generator("policy", 0)
+        found = rollout(self.system, policy, self.scenes.scene, numbers, self.penalty, name="validated", diagnostics=True)
         sense, counted = self.system.sense, self.counted
-        served, reference_serves = counted & ~judged["violated"], np.isfinite(self.reference_objective)
-        objective = np.where(served, judged["objective"], np.nan)
+        served, reference_serves = counted & ~found.violated, np.isfinite(self.reference_objective)
+        objective = np.where(served, found.objective, np.nan)
         scalars = {
-            "penalised_score": _mean(judged["score"][counted]),
-            "success_rate": _mean(np.asarray(metrics.feasible, float)[counted]),
-            "violation_rate": _mean(judged["violated"][counted].astype(float)),
-            f"violation_rate_where_{self.reference}_serves": _mean(judged["violated"][reference_serves].astype(float)),
-            "objective": _mean(judged["objective"][counted]),
-            "cost": _mean(np.asarray(metrics.cost, float)[counted]),
-            f"score_minus_{self.reference}": _mean((judged["score"] - self.reference_score)[counted]),
+            "penalised_score": _mean(found.score[counted]),
+            "success_rate": _mean(found.feasible[counted].astype(float)),
+            "violation_rate": _mean(found.violated[counted].astype(float)),
+            f"violation_rate_where_{self.reference}_serves": _mean(found.violated[reference_serves].astype(float)),
+            "objective": _mean(found.objective[counted]),
+            "cost": _mean(found.cost[counted]),
+            f"score_minus_{self.reference}": _mean((found.score - self.reference_score)[counted]),
             f"gap_to_{self.reference}": _mean(sense * (self.reference_objective - objective)),
             "gap_to_bound": _mean(sense * (self.bound - objective)),
         }
-        for name, margins in metrics.margins.items():
-            lowest = np.asarray(margins, float).reshape(len(scene), -1).min(axis=1)
+        for name, lowest in found.margins.items():
             scalars[f"margin_{name}_mean"] = _mean(lowest[counted])
             scalars[f"margin_{name}_min"] = float(np.min(lowest[counted], initial=np.inf))
-        for name, values in {**metrics.physical(), **self.system.diagnostics(scene, design)}.items():
-            values = np.asarray(values, float).reshape(len(scene), -1)[counted]
+        for name, values in found.physical.items():
+            values = values.reshape(len(values), -1)[counted]
             scalars[name] = _mean(values)
             if values.shape[1:] != (1,) and values.size:
                 scalars[f"{name}_min"] = _mean(values.min(axis=1))
-        return {key: value for key, value in scalars.items() if np.isfinite(value)}, (scene, design, metrics)
+        return {key: value for key, value in scalars.items() if np.isfinite(value)}, found.last
 
 
 def _mean(values: np.ndarray) -> float:

@@ -158,7 +158,8 @@ def _stepper(system: Any, batch: int, episode: str, observation: str = "csi") ->
         kwargs["horizon"] = 10**9
     env = make_vector_env(system, batch, kwargs, autoreset_mode="SameStep")
     env.reset(seed=0)
-    actions = np.random.default_rng(0).uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
+    env.action_space.seed(0)
+    actions = env.action_space.sample()
     return lambda: env.step(actions)
 
 

@@ -56,15 +56,18 @@ def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[di
 def sized(name: str, **wanted: int) -> tuple[Any, dict[str, Any]]:
     """A system with these sizes as far as it has such fields, its own where it refuses them; the sizes it then has.
 
-    `num_elements` of a surface with rows and columns of its own (`num_elements_h`, `num_elements_v`): the nearest to a square.
+    `num_elements` of a planar surface (`num_elements_h`, `num_elements_v`, or a pair `surface_shape`): the nearest to a square.
     """
     import ris_gym
 
     fields = ris_gym.systems.get(name).__dataclass_fields__
-    known = {size: {size: count} for size, count in wanted.items() if size in fields}
-    if "num_elements_h" in fields and (count := wanted.get("num_elements")) is not None:
+    known: dict[str, dict[str, Any]] = {size: {size: count} for size, count in wanted.items() if size in fields}
+    if (count := wanted.get("num_elements")) is not None and "num_elements" not in fields:
         across = next(n for n in range(math.isqrt(count), 0, -1) if count % n == 0)
-        known["num_elements"] = {"num_elements_h": count // across, "num_elements_v": across}
+        if "num_elements_h" in fields:
+            known["num_elements"] = {"num_elements_h": count // across, "num_elements_v": across}
+        elif "surface_shape" in fields:
+            known["num_elements"] = {"surface_shape": (count // across, across)}
     try:
         system = ris_gym.systems.make(name, **{field: count for part in known.values() for field, count in part.items()})
     except ValueError:

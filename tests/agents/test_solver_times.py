@@ -39,6 +39,8 @@ def test_sizes_that_a_system_refuses_are_left_out() -> None:
     planar, sizes = sized("multifunctional", num_antennas=4, num_elements=24)
     assert sizes == {"num_antennas": 4, "num_elements": 24} and (planar.num_elements_h, planar.num_elements_v) == (6, 4)
     assert sized("multifunctional", num_elements=7)[0].num_elements_v == 1
+    pair, sizes = sized("nonorthogonal", num_elements=24)
+    assert pair.surface_shape == (6, 4) and sizes == {"num_elements": 24}
     system, sizes = sized("active_crb", num_antennas=8, num_elements=64)
     default = systems.make("active_crb")
     assert system == default and sizes == {"num_antennas": default.num_antennas, "num_elements": default.num_elements}

@@ -61,6 +61,12 @@ def alphabet() -> Callable[[registry.Paper, int], dict[str, Any]]:
     return lettered
 
 
+def fitting(system_class: Any, keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords without those that do not apply in their episode."""
+    fixed = next((form.fixed for form in system_class.episodes if form.name == keywords.get("episode")), ())
+    return {name: value for name, value in keywords.items() if name not in fixed}
+
+
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "beampattern": ({"num_users": 2, "cancel_sensing": False}, {"num_sensing_beams": 0, "los_bs_ris": True}),
     "active_crb": (
@@ -132,12 +138,16 @@ def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:
         alphabet = {"phase_bits": 2} if action == "discrete" and "phase_bits" in names else {}
         if action == "discrete" and not var.discrete(system_class(**fields, **alphabet).variables(control)):
             continue
-        if csi_error == 0.0 and system_class.csi_errors and observation == "local" and control != system_class.controls[0]:
+        exact = "csi_error" in episode.fixed or not system_class.csi_errors
+        if csi_error and exact:
             continue
-        yield fields | alphabet | {
+        if csi_error == 0.0 and not exact and observation == "local" and control != system_class.controls[0]:
+            continue
+        keywords = fields | alphabet | {
             "episode": episode.name, "control": control, "observation": observation, "action": action,
             "csi_error": csi_error, "horizon": 2,
         }  # fmt: skip
+        yield fitting(system_class, keywords)
     for i, variant in enumerate(VARIANTS.get(paper.name, ())):
         for j, control in enumerate(system_class.controls):
             yield fields | variant | {
@@ -154,7 +164,8 @@ def _costly(name: str, keywords: dict[str, Any]) -> bool:
     """
     system_class = next(registry.load(paper.system) for paper in registry.PAPERS.values() if paper.id == name)
     torch = keywords["observation"] == "local" and keywords["control"] != system_class.controls[0]
-    first = keywords["episode"] == system_class.episodes[0].name and keywords["csi_error"] == 0.1 * system_class.csi_errors
+    errors = 0.1 * system_class.csi_errors
+    first = keywords["episode"] == system_class.episodes[0].name and keywords.get("csi_error", errors) == errors
     paired = any(registry.PAPERS[paper].id == name for paper in PAIRED)
     return torch and not (first and (keywords["action"] == "discrete" or not paired))
 
@@ -163,7 +174,7 @@ def _name(paper_id: str, keywords: dict[str, Any]) -> str:
     """The varied keywords of a combination; sizes are left out."""
     known = SMALL | OWN.get(next(paper.name for paper in registry.PAPERS.values() if paper.id == paper_id), {})
     shown = {name: value for name, value in keywords.items() if name != "horizon" and known.get(name) != value}
-    first = [str(shown.pop(name)) for name in ("episode", "control", "observation", "action", "csi_error")]
+    first = [str(shown.pop(name, "")) for name in ("episode", "control", "observation", "action", "csi_error")]
     return "-".join([paper_id.partition("/")[2], *first, *(f"{name}={value}" for name, value in shown.items())])
 
 
@@ -189,11 +200,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def make() -> Iterator[Any]:
-    """`make(paper, num_envs=None, **keywords)`: a small environment, single without `num_envs`; closed at the end."""
+    """`make(paper, num_envs=None, **keywords)`: a small environment, single without `num_envs`; closed at the end.
+
+    Keywords that do not apply in the episode are left out.
+    """
     made: list[Any] = []
 
     def build(paper: registry.Paper, num_envs: int | None = None, **keywords: Any) -> Any:
-        keywords = small(paper) | keywords
+        keywords = fitting(registry.load(paper.system), small(paper) | keywords)
         if num_envs is None:
             made.append(gymnasium.make(paper.id, disable_env_checker=True, **keywords))
         else:

@@ -47,7 +47,7 @@ def test_random_order_draws_from_the_set(make: Any, paper: Any) -> None:
 def test_injected_scenes(make: Any, episode: Any, num_envs: int | None) -> None:
     paper, form = episode
     env = make(paper, num_envs, episode=form.name, horizon=3)
-    scenes = env.unwrapped.system.sample(np.random.default_rng(4), num_envs or 1)
+    scenes = getattr(env.unwrapped.system, form.sampler)(np.random.default_rng(4), num_envs or 1)
     options = {"scene": scenes}
     first, _ = env.reset(seed=0, options=options)
     assert list(options) == ["scene"] and same(env.unwrapped.scene, scenes)

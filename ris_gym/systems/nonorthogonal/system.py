@@ -105,8 +105,8 @@ class NonOrthogonal(Parameters):
             raise ValueError(f"scenes {kind} a moving user do not fit episode={episode.name!r}")
 
     def frames(self, scene: NonOrthogonalScene) -> int | None:
-        """Decisions that tracking scenes hold; None: static."""
-        return None if scene.frame is None else int(self.num_frames - np.min(scene.frame, initial=self.num_frames))
+        """Decisions that tracking scenes still hold, the least of the batch; None: static."""
+        return None if scene.frame is None else int(self.num_frames - np.max(scene.frame, initial=0))
 
     def known(self, scene: NonOrthogonalScene) -> NonOrthogonalScene:
         """Estimates or belief in the place of truths, statistics in that of symbols (section 12); constants follow from them."""

@@ -73,13 +73,18 @@ def measurement_information(
     system: NonOrthogonal, scene: NonOrthogonalScene, design: NonOrthogonalDesign
 ) -> np.ndarray:
     """J_r (B, 2, 2) of the position on the floor, 1/m^2: section 4.6 with the columns x, y and the `complex` Lambda."""
+    weight = angle_information(system, scene, design)
+    rows = np.asarray(physics.position_rows(np, scene), float)[..., :2]
+    return np.asarray(np.sum(rows.mT @ (weight[..., None] * rows), axis=1))
+
+
+def angle_information(system: NonOrthogonal, scene: NonOrthogonalScene, design: NonOrthogonalDesign) -> np.ndarray:
+    """Diagonals of a Lambda, the information on u per block (B, n, 2), 1/rad^2: always the `complex` one."""
     level = physics.beam_level(np, scene, design)
     moment = physics.moments(np, scene, design.coefficients)
     power = np.maximum(abs2(np, moment[..., 1]), physics.LEAST_GAIN**2)
     energy = scene.reference["energy"]  # type: ignore[index]
-    weight = ((level * energy * power)[..., None] * system.user_spread).astype(float)
-    rows = np.asarray(physics.position_rows(np, scene), float)[..., :2]
-    return np.asarray(np.sum(rows.mT @ (weight[..., None] * rows), axis=1))
+    return np.asarray((level * energy * power)[..., None] * system.user_spread, float)
 
 
 def advance(system: NonOrthogonal, scene: NonOrthogonalScene, design: NonOrthogonalDesign) -> NonOrthogonalScene:

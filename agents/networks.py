@@ -1,147 +1,22 @@
-"""Actor and critic networks, and the Stable-Baselines3 policy that holds them.
-
-The default is the *token network*: every surface element and every antenna runs through the same small network, sees the mean
-over all others and the global numbers, and answers with its own part of the action. Its weights do not depend on the number
-of elements or antennas. The observed ascent directions are added with factors that depend on the state: the network learns step
-lengths, and corrections to the directions. The corrections start at (almost) zero, so that an untrained agent leaves the start
-design as it is or, with `skip_init`, ascends it by fixed steps.
-"""
+"""Actor and critic of a network description, and the Stable-Baselines3 policy that holds them (networks: `agents.tokens`)."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
+from agents.discrete import IndexDistribution, Logits, flat_logits, token_logits
 from agents.features import FeatureMap
+from agents.tokens import FlatNetwork, GlobalCritic, TokenEncoder, TokenNetwork
 
-__all__ = ["AgentPolicy", "FlatNetwork", "TokenNetwork", "build_actor"]
+__all__ = ["AgentPolicy", "FlatNetwork", "TokenEncoder", "TokenNetwork", "build_actor"]
 
-
-def _mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
-    """Linear layers with ReLU between them; `last_gain` scales the weights of the last layer."""
-    layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-        linear = nn.Linear(fan_in, fan_out)
-        if i == len(sizes) - 2 and last_gain is not None:
-            nn.init.orthogonal_(linear.weight, last_gain)
-            nn.init.zeros_(linear.bias)
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-class TokenEncoder(nn.Module):
-    """Observation (B, obs) -> per group token embeddings (B, tokens, H) and one context (B, H).
-
-    `e_i = phi(x_i)`, `context = psi(global, mean_i e_i of every group)`.
-    """
-
-    def __init__(self, features: FeatureMap, hidden: int) -> None:
-        super().__init__()
-        self.groups = features.groups
-        self.embed = nn.ModuleDict()
-        for group in features.groups:
-            self.register_buffer(f"in_{group.name}", torch.as_tensor(group.inputs.ravel()), persistent=False)
-            self.embed[group.name] = nn.Sequential(_mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.ReLU())
-        self.register_buffer("global_index", torch.as_tensor(features.globals), persistent=False)
-        self.context = nn.Sequential(
-            _mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.ReLU()
-        )
-
-    def forward(self, observation: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Embeddings by group, and the context."""
-        embedded: dict[str, torch.Tensor] = {}
-        pooled = [observation.index_select(1, self.get_buffer("global_index"))]
-        for group in self.groups:
-            width = group.inputs.shape[1]
-            if width:
-                x = observation.index_select(1, self.get_buffer(f"in_{group.name}")).view(-1, group.tokens, width)
-            else:
-                x = observation.new_zeros(len(observation), group.tokens, 1)
-            embedded[group.name] = self.embed[group.name](x)
-            pooled.append(embedded[group.name].mean(dim=1))
-        return embedded, self.context(torch.cat(pooled, dim=1))
-
-
-class TokenNetwork(nn.Module):
-    """The actor: `action_i = head(e_i, context) + sum_d c_d(context) direction_{d,i}`, with own `c` for every group.
-
-    Args:
-        features: the gathering.
-        hidden: width.
-        skip_init: first values of the factors `c_d` by name of the direction (`features.directions`); the others are 0.
-    """
-
-    def __init__(self, features: FeatureMap, hidden: int = 64, skip_init: Mapping[str, float] | None = None) -> None:
-        super().__init__()
-        first = dict(skip_init or {})
-        if unknown := sorted(set(first) - set(features.directions)):
-            raise ValueError(f"skip_init: {unknown} not among the observed directions {features.directions}")
-        self.groups = features.groups
-        self.encoder = TokenEncoder(features, hidden)
-        self.own, self.shared, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
-        self.factors = nn.ModuleDict()
-        self.num_directions = len(features.directions)
-        order = []
-        for group in features.groups:
-            self.own[group.name] = nn.Linear(hidden, hidden)
-            self.shared[group.name] = nn.Linear(hidden, hidden, bias=False)
-            self.heads[group.name] = _mlp(hidden, group.outputs.shape[1], last_gain=0.01)
-            order.append(group.outputs.ravel())
-            if self.num_directions:
-                factor = _mlp(hidden, self.num_directions, last_gain=0.01)
-                values = torch.as_tensor([float(first.get(name, 0.0)) for name in features.directions])
-                factor[0].bias.data.copy_(values)  # type: ignore[operator]
-                self.factors[group.name] = factor
-                self.register_buffer(f"along_{group.name}", torch.as_tensor(group.directions.ravel()), persistent=False)
-        self.register_buffer("order", torch.as_tensor(np.argsort(np.concatenate(order))), persistent=False)
-
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Mean action (B, n)."""
-        embedded, context = self.encoder(observation)
-        outputs = []
-        for group in self.groups:
-            mixed = self.own[group.name](embedded[group.name]) + self.shared[group.name](context)[:, None, :]
-            out = self.heads[group.name](torch.relu(mixed)).flatten(1)
-            if self.num_directions:
-                along = observation.index_select(1, self.get_buffer(f"along_{group.name}"))
-                along = along.view(-1, self.num_directions, out.shape[1])
-                out = out + (self.factors[group.name](context)[:, None, :] @ along)[:, 0]
-            outputs.append(out)
-        return torch.cat(outputs, dim=1).index_select(1, self.get_buffer("order"))
-
-
-class GlobalCritic(nn.Module):
-    """The critic's features: (B, obs) -> (B, H) from the global numbers alone, which say how much there is left to gain."""
-
-    def __init__(self, features: FeatureMap, hidden: int = 64) -> None:
-        super().__init__()
-        index = features.globals if len(features.globals) else np.arange(features.observation_size)
-        self.register_buffer("index", torch.as_tensor(index), persistent=False)
-        self.net = nn.Sequential(_mlp(len(index), hidden, hidden), nn.ReLU())
-
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Features of the value (B, H)."""
-        out: torch.Tensor = self.net(observation.index_select(1, self.get_buffer("index")))
-        return out
-
-
-class FlatNetwork(nn.Module):
-    """A plain multilayer perceptron over the whole observation: the honest naive form, of fixed size."""
-
-    def __init__(self, inputs: int, outputs: int, hidden: int = 256, last_gain: float | None = 0.01) -> None:
-        super().__init__()
-        self.net = _mlp(inputs, hidden, hidden, outputs, last_gain=last_gain)
-
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """(B, inputs) -> (B, outputs)."""
-        out: torch.Tensor = self.net(observation)
-        return out
+NOT_THE_ACTORS = ("kind", "ignore", "raw_phases", "squash")
+"""Settings that say how observations are gathered or outputs are used."""
 
 
 def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
@@ -150,19 +25,30 @@ def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
     Args:
         spec: `{"kind": "token", "hidden": 64, "skip_init": {}}` or `{"kind": "flat", "hidden": 256}`; what says how
             observations are gathered (`ignore`, `raw_phases`) or outputs are used (`squash`) is not for the actor.
+            For discrete actions also `keep` and `relative`, see `agents.discrete.Logits`.
+
+    Returns:
+        Observation (B, obs) -> mean action (B, n), or `Logits` where actions are discrete.
 
     Raises:
         ValueError: unknown kind or setting.
     """
-    settings = {key: value for key, value in spec.items() if key not in ("kind", "ignore", "raw_phases", "squash")}
+    settings = {key: value for key, value in spec.items() if key not in NOT_THE_ACTORS}
+    kind = spec.get("kind")
+    if kind not in ("token", "flat"):
+        raise ValueError(f"network kind must be 'token' or 'flat', got {kind!r}")
+    keep, relative = settings.pop("keep", 0.0), settings.pop("relative", False)
     try:
-        if spec.get("kind") == "token":
+        if features.alphabet is not None:
+            body = (token_logits if kind == "token" else flat_logits)(features, **settings)
+            return Logits(features, body, keep=float(keep), relative=bool(relative))
+        if keep or relative:
+            raise ValueError(f"network.keep and network.relative need discrete actions, got keep={keep!r}, relative={relative!r}")
+        if kind == "token":
             return TokenNetwork(features, **settings)
-        if spec.get("kind") == "flat":
-            return FlatNetwork(features.observation_size, features.action_size, **settings)
+        return FlatNetwork(features.observation_size, features.action_size, **settings)
     except TypeError as error:
         raise ValueError(f"network {dict(spec)}: {error}") from None
-    raise ValueError(f"network kind must be 'token' or 'flat', got {spec.get('kind')!r}")
 
 
 class _Extractor(nn.Module):
@@ -189,12 +75,15 @@ class _Extractor(nn.Module):
 
 
 class AgentPolicy(ActorCriticPolicy):
-    """Actor and critic of `build_actor` as a Stable-Baselines3 policy with a diagonal Gaussian around the actor's output.
+    """Actor and critic of `build_actor` as a Stable-Baselines3 policy.
+
+    Actions are drawn from a diagonal Gaussian around the actor's output, or from the actor's logits where they are discrete.
 
     Args:
         network: the description for `build_actor`.
         features: the gathering of observation and action.
-        log_std_init: logarithm of the first standard deviation; small, since actions are clipped to the box.
+        log_std_init: logarithm of the first standard deviation; small, since actions are clipped to the box. Discrete actions
+            have none.
     """
 
     def __init__(
@@ -207,6 +96,8 @@ class AgentPolicy(ActorCriticPolicy):
         self.mlp_extractor = _Extractor(self._network, self._features)  # type: ignore[assignment]
 
     def _build(self, lr_schedule: Any) -> None:
+        if self._features.alphabet is not None:
+            self.action_dist = IndexDistribution(self._features)
         super()._build(lr_schedule)
         self.action_net = nn.Identity()
         nn.init.zeros_(self.value_net.bias)

@@ -12,6 +12,7 @@ import numpy as np
 
 from agents import artefact as store
 from agents.features import FeatureMap, build_feature_map, variable_dicts
+from ris_gym import variables as var
 
 __all__ = ["Agent", "BoundAgent", "env_interface", "load", "make_vector_env"]
 
@@ -28,11 +29,19 @@ def make_vector_env(system: Any, num_envs: int, kwargs: Mapping[str, Any], **mor
 
 
 def env_interface(env: Any) -> dict[str, Any]:
-    """What an agent's network depends on: the layout of observation and action, JSON-able."""
+    """What an agent's network depends on: the layout of observation and action, JSON-able.
+
+    `observation_layout`, `variables`; `blocks` where the system has a `num_blocks`; `action` (`agents.features.ACTIONS`) where
+    actions are discrete.
+    """
     core = env.unwrapped
     layout = {name: [int(a), int(b), list(shape)] for name, (a, b, shape) in core.observation_layout.items()}
-    variables = variable_dicts(core.system.variables(core.control))
-    return {"observation_layout": layout, "variables": variables}
+    interface: dict[str, Any] = {"observation_layout": layout, "variables": variable_dicts(core.system.variables(core.control))}
+    if (blocks := getattr(core.system, "num_blocks", None)) is not None:
+        interface["blocks"] = int(blocks)
+    if core.env_config.action == "discrete":
+        interface["action"] = "indices" if core.turn is None else "turn"
+    return interface
 
 
 def interface_features(interface: Mapping[str, Any], network: Mapping[str, Any]) -> FeatureMap:
@@ -42,6 +51,8 @@ def interface_features(interface: Mapping[str, Any], network: Mapping[str, Any])
         interface["observation_layout"],
         ignore=tuple(network.get("ignore", ())),
         raw_phases=bool(network.get("raw_phases", False)),
+        blocks=interface.get("blocks"),
+        action=interface.get("action", "box"),
     )
 
 
@@ -50,11 +61,13 @@ class Agent:
 
     `solve` runs a refinement episode on the given scenes with deterministic actions and returns the best iterate by the penalised
     score at `known`, the start design included (in the other forms of episode: the design of its one action), after the system's
-    exact repair where that meets what was violated or raises the score.
+    exact repair where that meets what was violated or raises the score. An agent of an episode of blocks is `sequential`: `solve`
+    decides one block, on the observation that the environment gives of it after the last block's raw vector, which it hands on
+    as `Solution.memory`.
 
     Args:
         system: the system to act in.
-        actor: observation (B, n) -> mean action (torch).
+        actor: observation (B, n) -> mean action, or `agents.discrete.Logits` (torch).
         env_kwargs: keywords of the environment, without scenes and system fields.
         network: description of the actor; with `squash` the action is the tanh of its output.
         name: shown in tables.
@@ -86,22 +99,40 @@ class Agent:
         self._envs: dict[int, Any] = {}
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Deterministic actions (B, n) in [-1, 1] for observations (B, obs)."""
+        """Deterministic actions for observations (B, obs): (B, n) in [-1, 1]; indices (B, n), or (B,) where a step sets one."""
         import torch
 
         with torch.inference_mode():
-            action = self.actor(torch.as_tensor(np.ascontiguousarray(observation, np.float32)))
+            batch = torch.as_tensor(np.ascontiguousarray(observation, np.float32))
+            if hasattr(self.actor, "decide"):
+                index: np.ndarray = self.actor.decide(batch).numpy()
+                return index
+            action = self.actor(batch)
             if self.network.get("squash"):
                 action = torch.tanh(action)
         return np.clip(action.numpy(), -1.0, 1.0)
 
-    def solve(self, known: Any, rng: np.random.Generator) -> Any:
-        """Designs for the scenes of `known`, as a `baselines` Solution."""
+    def solve(self, known: Any, rng: np.random.Generator, memory: Any = None) -> Any:
+        """Designs for the scenes of `known`, as a `baselines` Solution.
+
+        Args:
+            memory: of a sequential agent, the last block's `Solution.memory`, `{"raw": (B, n)}`; None: the first block, which
+                finds the design of the start rule.
+
+        Raises:
+            ValueError: the memory does not fit the scenes.
+        """
         from baselines.finish import finish
         from baselines.policy import Solution
 
         began = time.perf_counter()
-        raw, history = self._refine(known, rng) if self._refines else self._once(known, rng)
+        history: np.ndarray | None = None
+        if self.sequential:
+            raw = self._frame(known, memory)
+        elif self._kind == "refine":
+            raw, history = self._refine(known, rng)
+        else:
+            raw = self._once(known, rng)
         design = finish(self.system, known, self.system.decode(known, raw.astype(np.float64), self.control), self.penalty)
         metrics = self.system.evaluate(known, design)
         objective = np.asarray(metrics.objective, float)
@@ -112,6 +143,7 @@ class Agent:
             status=np.full(len(known), "stopped"),
             history=self.system.penalised(metrics, self.penalty)[None] if history is None else history,
             seconds=time.perf_counter() - began,
+            memory={"raw": raw} if self.sequential else None,
             history_of="score",
         )
 
@@ -121,9 +153,24 @@ class Agent:
         return str(self.env_kwargs.get("control") or self.system.controls[0])
 
     @property
-    def _refines(self) -> bool:
-        kinds = {episode.name: episode.kind for episode in self.system.episodes}
-        return kinds[self.env_kwargs.get("episode") or self.system.episodes[0].name] == "refine"
+    def episode(self) -> str:
+        """The form of episode that the agent was trained in."""
+        return str(self.env_kwargs.get("episode") or self.system.episodes[0].name)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether a decision depends on the one before."""
+        return self._kind == "blocks"
+
+    @property
+    def _kind(self) -> str:
+        return str({episode.name: episode.kind for episode in self.system.episodes}[self.episode])
+
+    def _raw(self, action: np.ndarray) -> np.ndarray:
+        """Raw vectors (B, n) of actions that set them all."""
+        if not hasattr(self.actor, "decide"):
+            return action
+        return var.from_index(self.system.variables(self.control), action.reshape(len(action), -1))
 
     def _refine(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Raw vectors of the best iterates of a refinement episode, and their penalised score at `known` after every step."""
@@ -141,19 +188,31 @@ class Agent:
             history.append(best)
         return raw, np.stack(history)
 
-    def _once(self, known: Any, rng: np.random.Generator) -> tuple[np.ndarray, None]:
-        """Raw vectors of one action per scene: the design itself, in the other forms of episode."""
+    def _once(self, known: Any, rng: np.random.Generator) -> np.ndarray:
+        """Raw vectors of one action per scene: the design itself, in episodes of one action."""
         observation, _ = self._env(len(known)).reset(seed=int(rng.integers(2**31)), options={"scene": known})
-        return self.act(observation), None
+        return self._raw(self.act(observation))
+
+    def _frame(self, known: Any, memory: Any) -> np.ndarray:
+        """Raw vectors of the action for a block, on the observation that the environment would give."""
+        core = self._env(1).unwrapped.core
+        known = known.astype(core.config.dtype)
+        raw = self.system.start(known, self.control) if memory is None else np.asarray(memory["raw"])
+        if raw.shape != (len(known), core.num_raw):
+            raise ValueError(f"memory['raw'] must have shape {(len(known), core.num_raw)}, got {raw.shape}")
+        raw = raw.astype(core.real)
+        design, metrics = self.system.decode_evaluate(known, raw, self.control)
+        scene = core.observer.scene(known)
+        return self._raw(self.act(core.observer(scene, known, raw, design, metrics, np.zeros(len(known), np.int64))))
 
     def bind(self, env: Any) -> Any:
         """An object with `predict(observation, state, episode_start, deterministic)` for `env`.
 
-        In a refinement episode with the observation that the agent was trained on it is the actor itself; in any other
-        episode it solves once per scene.
+        In the episode of refinement or blocks that the agent was trained in, with the same observation, it is the actor itself;
+        in any other episode it solves once per scene.
         """
         core = env.unwrapped
-        if getattr(core, "episode", None) == "refine" and env_interface(env) == env_interface(self._env(1)):
+        if self._kind != "single" and core.episode == self.episode and env_interface(env) == env_interface(self._env(1)):
             return BoundAgent(self)
         from baselines.binding import BoundPolicy
 

@@ -7,6 +7,7 @@ validation scenes only.
 from __future__ import annotations
 
 import dataclasses
+import math
 from importlib import resources
 from typing import Any, Literal
 
@@ -32,16 +33,25 @@ class Network:
     """Parts of the observation that a token network does not see."""
     raw_phases: bool = False
     """Whether tokens see their raw phases."""
+    keep: float = 0.0
+    """Discrete actions: what the logit of the current index is above those of the others at first; 0: nothing."""
+    relative: bool = False
+    """Discrete actions: whether logits of phases are for rotations from the current index."""
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
             raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
+        if not math.isfinite(self.keep):
+            raise ValueError(f"network.keep must be finite, got {self.keep!r}")
 
     def spec(self) -> dict[str, Any]:
         """The description that an artefact stores."""
         spec = dataclasses.asdict(self) | {"ignore": list(self.ignore)}
         if self.kind == "flat":
             del spec["skip_init"]
+        for name in ("keep", "relative"):  # only discrete actions have them
+            if not spec[name]:
+                del spec[name]
         return spec
 
 
@@ -51,6 +61,7 @@ class EnvSettings:
 
     episode: str = "refine"
     control: str | None = None
+    action: str | None = None
     observation: str | None = "local"
     horizon: int | None = None
     step_size: float | None = None

@@ -19,7 +19,9 @@ def build(setup: Setup) -> PPOLearner:
 
 
 class PPOLearner(RolloutLearner):
-    """Proximal policy optimisation with the actor of `agents.networks`."""
+    """Proximal policy optimisation with the actor of `agents.networks`: a Gaussian around it, or its logits of indices."""
+
+    discrete = True
 
     def __init__(self, setup: Setup) -> None:
         from stable_baselines3 import PPO
@@ -53,7 +55,9 @@ class PPOLearner(RolloutLearner):
         self._learn(pause, self._rollout)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The actor, and the deviation of its exploration."""
+        """The actor, and the deviation of its exploration (discrete actions have none)."""
+        if self.features.alphabet is not None:
+            return super().weights()
         return {**super().weights(), "log_std": self.model.policy.log_std.detach().cpu().numpy().copy()}
 
     def state(self) -> dict[str, Any]:

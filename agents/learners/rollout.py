@@ -21,9 +21,11 @@ class RolloutLearner:
         num_envs: parallel scenes; network: description of the actor.
 
     Raises:
-        ValueError: the environment's keywords or the network do not fit.
+        ValueError: the environment's keywords or the network do not fit, or actions are discrete and the algorithm has no
+            policy for those (`discrete`).
     """
 
+    discrete = False
     model: Any = None
     agent: Any
 
@@ -38,6 +40,10 @@ class RolloutLearner:
         self.env: dict[str, Any] = {"id": ris_gym.registry.get(setup.system.name).id, "kwargs": kwargs}
         self.interface = env_interface(self._vector)
         self.features = interface_features(self.interface, network)
+        if self.features.alphabet is not None and not self.discrete:
+            self._vector.close()
+            name = type(self).__module__.rpartition(".")[2]
+            raise ValueError(f"algorithm {name!r} needs env.action='box', got 'discrete'; 'ppo' learns both")
         self._env = ris_gym.as_sb3(self._vector)
 
     def _begin(self, model: Any, actor: Any) -> None:

@@ -17,7 +17,7 @@ from baselines.tools.linalg import Array
 class Part:
     """Result for a chunk of scenes: the system's design, status (B,), history (iterations, B) in the objective's unit.
 
-    A history is shifted to end at the objective of the canonical design.
+    A history is shifted to end at the objective of the canonical design (at what `ChunkedPolicy.measured` says).
     """
 
     design: Any
@@ -76,16 +76,20 @@ class ChunkedPolicy:
         status[self.undecided()] = "failed"
         status = np.where(~feasible & (status != "infeasible"), "failed", status)
         history = pad_history([part.history for part in parts])
-        objective = np.asarray(metrics.objective)
-        history = history + (objective - history[-1])
+        last, history_of = self.measured(metrics)
         return Solution(
             design=design,
-            objective=objective,
+            objective=np.asarray(metrics.objective),
             feasible=feasible,
             status=status,
-            history=history,
+            history=history + (last - history[-1]),
             seconds=time.perf_counter() - begin,
+            history_of=history_of,
         )
+
+    def measured(self, metrics: Any) -> tuple[Array, str]:
+        """What histories are of: its value (B,) for the designs that are returned, and its name (`Solution.history_of`)."""
+        return np.asarray(metrics.objective), "objective"
 
     def begin_calls(self) -> None:
         """Forget the solver reports of the last call of `solve`."""

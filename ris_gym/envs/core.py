@@ -50,6 +50,7 @@ class Core:
         self.done = np.ones(num_envs, bool)
         self._features: np.ndarray = np.zeros((num_envs, 0), np.float32)
         self._next_scene = 0
+        self._passed: list[np.ndarray] = []
 
     # -- reset --------------------------------------------------------------------------------------------------------------
 
@@ -84,6 +85,7 @@ class Core:
             raise ValueError(f"the running episodes' scenes differ in the arrays {sorted(other)}: begin all episodes anew")
         raw = self._start(rng, known)
         if mask is None:
+            self._passed = []
             self.scene, self.known, self.raw = fresh, known, raw
             self._features = self.observer.scene(known)
             self.steps, self.done = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, bool)
@@ -192,6 +194,8 @@ class Core:
 
     def _block(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         self.design = self._design()
+        if self.episode.length is not None and (position := getattr(self.scene, "user_position", None)) is not None:
+            self._passed = [*self._passed, position][-self.horizon :]
         used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
         reward = np.asarray(self.system.penalised(used, self.config.penalty), np.float64)
         self.known = self.system.known(self.scene)
@@ -247,6 +251,11 @@ class Core:
             return self._features.copy()
         assert self.known_metrics is not None
         return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, self.steps)
+
+    def path(self, index: int) -> np.ndarray | None:
+        """Where the moving user of an episode was in its blocks before, (blocks, 3); None where no user moves."""
+        count = min(int(self.steps[index]), len(self._passed))
+        return np.stack([position[index] for position in self._passed[-count:]]) if count else None
 
     def info(self, metrics: Metrics) -> dict[str, Any]:
         """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""

@@ -22,7 +22,10 @@ SIZE_INCH = (12.0, 7.0)
 DPI = 80
 
 
-def figure(system: System, scene: Any, design: Any = None, index: int = 0, title: str | None = None, dpi: int = DPI) -> Figure:
+def figure(
+    system: System, scene: Any, design: Any = None, index: int = 0, title: str | None = None, dpi: int = DPI,
+    path: np.ndarray | None = None,
+) -> Figure:  # fmt: skip
     """Draw one scene and, if given, a design for it.
 
     Args:
@@ -32,6 +35,7 @@ def figure(system: System, scene: Any, design: Any = None, index: int = 0, title
         index: which entry of the batch.
         title: left part of the headline (default: the system's name); objective and feasibility stand to its right.
         dpi: pixels per inch of the 12 x 7 inch figure.
+        path: where a moving user was in the blocks before, (blocks, 3), m; for systems whose picture shows it.
 
     Returns:
         A `matplotlib.figure.Figure` that belongs to no window; `figure.savefig(path)` writes it.
@@ -53,7 +57,8 @@ def figure(system: System, scene: Any, design: Any = None, index: int = 0, title
     with rc_context(panels.STYLE):
         drawn = Figure(figsize=SIZE_INCH, dpi=dpi)
         FigureCanvasAgg(drawn)
-        text = _picture(system)(drawn, system, scene, design, metrics)
+        more = {} if path is None else {"path": path}
+        text = _picture(system)(drawn, system, scene, design, metrics, **more)
         panels.headline(drawn, title or system.name, system, metrics, text)
     return drawn
 
@@ -74,7 +79,7 @@ def frame(env: Any, index: int = 0) -> np.ndarray:
     steps = int(core.steps[index])
     designed = core.observer.designed or steps > 0
     title = f"{core.system.name}   {core.config.episode}, step {steps} of {core.horizon}"
-    return pixels(figure(core.system, core.scene, core.design if designed else None, index, title))
+    return pixels(figure(core.system, core.scene, core.design if designed else None, index, title, path=core.path(index)))
 
 
 def _picture(system: System) -> Any:
@@ -85,7 +90,9 @@ def _picture(system: System) -> Any:
     return _plain
 
 
-def _plain(drawn: Figure, system: System, scene: Any, design: Any, metrics: Metrics | None) -> None:
+def _plain(
+    drawn: Figure, system: System, scene: Any, design: Any, metrics: Metrics | None, path: np.ndarray | None = None
+) -> None:
     """Margins and surface, for systems without a picture of their own."""
     grid = drawn.add_gridspec(1, 2, **panels.FRAME, wspace=0.22)
     panels.margins(drawn.add_subplot(grid[0]), metrics)

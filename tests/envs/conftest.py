@@ -24,6 +24,7 @@ OWN: dict[str, dict[str, Any]] = {
         "num_antennas": 4, "num_elements_h": 2, "num_elements_v": 2, "num_sensors_h": 3, "num_sensors_v": 3,
         "num_users": (1, 1), "num_targets": (1, 1),
     },
+    "nonorthogonal": {"surface_shape": (2, 2), "num_frames": 3},
 }  # fmt: skip
 """What a paper needs beside or instead of `SMALL`."""
 
@@ -43,6 +44,8 @@ def sized(paper: registry.Paper, num_elements: int) -> dict[str, Any]:
     """Fields of a surface with that many elements."""
     if "num_elements" in fields_of(paper):
         return {"num_elements": num_elements}
+    if "surface_shape" in fields_of(paper):
+        return {"surface_shape": (num_elements, 1)}
     return {"num_elements_h": num_elements, "num_elements_v": 1}
 
 
@@ -93,6 +96,22 @@ PAIRED: dict[str, dict[str, tuple[Any, ...]]] = {
             {"num_users": (0, 1), "num_targets": (1, 2), "num_sensors_h": 1, "num_sensors_v": 1},
         ),
     },
+    "nonorthogonal": {
+        "form": (
+            {"episode": "refine", "action": "discrete"}, {"episode": "refine"}, {"episode": "one_shot", "action": "discrete"},
+            {"episode": "one_shot", "phase_bits": None}, {"episode": "tracking", "num_blocks": 2, "action": "discrete"},
+            {"episode": "tracking", "num_blocks": 2},
+        ),
+        "physics": (
+            {}, {"model": "mixed", "fisher": "paper"}, {"model": "consistent", "num_blocks": 2},
+            {"model": "literal", "fisher": "known"},
+        ),
+        "objective": ({}, {"objective_form": "constrained"}, {"design_symbols": "statistical", "symbol_variance": 0.5}),
+        "control": ("full", "surface"),
+        "observation": ("csi", "local"),
+        "csi_error": (0.0, 0.1),
+        "dtype": ("complex64", "complex128"),
+    },
 }  # fmt: skip
 """Values of a paper whose pairs are covered instead of all combinations; entries that are dictionaries are sets of keywords."""
 
@@ -118,7 +137,7 @@ def paired(paper: registry.Paper) -> Iterator[dict[str, Any]]:
         for chosen in (value for value in reversed(row.values()) if isinstance(value, dict)):
             fields |= chosen
         keywords |= {name: fields.pop(name) for name in ("action", "control") if name in fields}
-        yield keywords | fields | {"horizon": 2}
+        yield fitting(registry.load(paper.system), keywords | fields | {"horizon": 2})
 
 
 def combinations(paper: registry.Paper) -> Iterator[dict[str, Any]]:

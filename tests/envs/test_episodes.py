@@ -129,7 +129,7 @@ def assert_hardly_clipped(env: Any) -> None:
 
 
 def test_actions_outside_the_box_are_clipped(make: Any, paper: Any) -> None:
-    one, other = make(paper, horizon=3), make(paper, horizon=3)
+    one, other = (make(paper, action="box", horizon=3) for _ in range(2))
     one.reset(seed=0)
     other.reset(seed=0)
     action = np.linspace(-1e300, 1e300, one.action_space.shape[0])

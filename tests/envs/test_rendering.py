@@ -20,7 +20,7 @@ def is_frame(frame: Any) -> bool:
 
 def test_frames_change_with_the_design(make: Any, episode: Any) -> None:
     paper, form = episode
-    env = make(paper, episode=form.name, horizon=2, render_mode="rgb_array")
+    env = make(paper, episode=form.name, action="box", horizon=2, render_mode="rgb_array")
     env.reset(seed=0)
     before = env.render()
     env.step(np.full(env.action_space.shape, 0.7, np.float32))
@@ -65,10 +65,15 @@ def test_figure_for_agents(make: Any, paper: Any, tmp_path: Any) -> None:
         figure(system, scene, design, index=3)
 
 
-@pytest.mark.parametrize("name", ["beampattern", "active_crb", "multifunctional"])
+SOME = {"num_elements": 4, "num_users": 2, "sinr_threshold_db": (3.0, 5.0)}
+FIELDS: dict[str, dict[str, Any]] = {
+    "beampattern": SOME, "active_crb": SOME, "multifunctional": {"kind": "star"}, "nonorthogonal": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS)
 def test_without_positions(name: str) -> None:
-    fields: dict[str, Any] = {"num_elements": 4, "num_users": 2, "sinr_threshold_db": (3.0, 5.0)}
-    system = systems.make(name, **({"kind": "star"} if name == "multifunctional" else fields))
+    system = systems.make(name, **FIELDS[name])
     scene = system.sample(np.random.default_rng(0), 1)
     design = system.decode(scene, np.zeros((1, sum(v.size for v in system.variables()))))
     bare = scene.replace(**{field: None for field, _ in scene.items() if field.endswith("_position")})
@@ -87,6 +92,9 @@ SHAPES: list[tuple[str, dict[str, Any]]] = [
     ("multifunctional", {"protocol": "ts", "num_elements_h": 16, "num_users": (6, 5), "num_targets": (3, 4)}),
     ("multifunctional", {"kind": "star", "num_users": (1, 0), "num_elements_h": 1, "num_elements_v": 1}),
     ("multifunctional", {"kind": "active", "num_users": (0, 0), "objective_form": "sum"}),
+    ("nonorthogonal", {}),
+    ("nonorthogonal", {"preset": "paper", "num_blocks": 2}),
+    ("nonorthogonal", {"num_blocks": 2, "objective_form": "constrained", "model": "consistent", "phase_bits": None}),
 ]
 
 

@@ -37,7 +37,7 @@ def test_steps(make: Any, episode: Any, limit: int | None) -> None:
 
 
 def test_interface(make: Any, paper: Any) -> None:
-    env = make(paper, 2, autoreset_mode="SameStep", render_mode="rgb_array")
+    env = make(paper, 2, horizon=16, autoreset_mode="SameStep", render_mode="rgb_array")
     adapter = as_sb3(env, info_keys=("is_success", "objective"))
     assert adapter.get_attr("system") == [env.unwrapped.system] * 2
     assert adapter.get_attr("render_mode", [0]) == ["rgb_array"]

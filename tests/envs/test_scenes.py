@@ -76,7 +76,8 @@ def test_the_file_is_for_the_size_of_the_environment(make: Any, elements: Any, p
 @pytest.mark.parametrize("control", ["full", "surface"])
 def test_csi_error(make: Any, episode: Any, control: str) -> None:
     paper, form = episode
-    env = make(paper, 4, episode=form.name, control=control, csi_error=0.5, horizon=3, dtype="complex128", penalty=1.0)
+    keywords = {"episode": form.name, "control": control, "action": "box", "csi_error": 0.5, "horizon": 3}
+    env = make(paper, 4, dtype="complex128", penalty=1.0, **keywords)
     system, core = env.unwrapped.system, env.unwrapped.core
     observation, _ = env.reset(seed=0)
     for _ in range(2):

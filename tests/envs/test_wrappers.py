@@ -50,7 +50,7 @@ def test_cost_signal(make: Any, episode: Any) -> None:
 @pytest.mark.parametrize("control", ["full", "surface"])
 def test_dict_actions(make: Any, episode: Any, control: str) -> None:
     paper, form = episode
-    flat, named = (make(paper, episode=form.name, control=control, horizon=3) for _ in range(2))
+    flat, named = (make(paper, episode=form.name, control=control, action="box", horizon=3) for _ in range(2))
     named = DictActions(named)
     variables = flat.unwrapped.system.variables(control)
     assert isinstance(named.action_space, gymnasium.spaces.Dict) and set(named.action_space) == {v.name for v in variables}
@@ -66,7 +66,7 @@ def test_dict_actions(make: Any, episode: Any, control: str) -> None:
 def test_dict_actions_conform(elements: Any, paper: Any) -> None:
     gymnasium.register("DictView-v0", lambda **keywords: DictActions(gymnasium.make(paper.id, **keywords)))
     try:
-        env = gymnasium.make("DictView-v0", horizon=2, disable_env_checker=True, **elements(paper, 3))
+        env = gymnasium.make("DictView-v0", action="box", horizon=2, disable_env_checker=True, **elements(paper, 3))
         check_env(env, skip_render_check=True)
     except UserWarning as warning:  # wrapped on purpose
         assert "unwrapped" in str(warning)
@@ -80,7 +80,7 @@ def test_dict_actions_need_a_box(make: Any, alphabet: Any, discrete_paper: Any) 
 
 
 def test_dict_actions_refuse(make: Any, paper: Any) -> None:
-    env = DictActions(make(paper))
+    env = DictActions(make(paper, action="box"))
     env.reset(seed=0)
     good = env.action_space.sample()
     name = next(iter(good))

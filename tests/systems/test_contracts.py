@@ -84,7 +84,9 @@ def test_scenes_are_independent_draws(name: str) -> None:
             flat = array.reshape(2000, -1)
             flat = flat - flat.mean(axis=0)
             power = np.mean(np.abs(flat) ** 2, axis=0)
-            alive = power > 0
+            alive = power > 1e-20 * np.mean(np.abs(array) ** 2)  # constants of the geometry leave rounding errors only
+            if not alive.any():
+                continue
             serial = np.abs(np.mean(flat[1:] * flat[:-1].conj(), axis=0))[alive] / power[alive]
             assert np.mean(serial) < 0.1, field
 

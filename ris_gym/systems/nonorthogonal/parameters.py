@@ -102,6 +102,13 @@ class Parameters(System):
                 "user_shape must be at least 2 in both dimensions (else angles are not identified; only fisher='paper' of one "
                 f"user makes an exception), got {self.user_shape}"
             )
+        if any(m < 2 and l < 2 for m, l in zip(self.user_shape, self.surface_shape, strict=True)):
+            raise ValueError(
+                f"user_shape must be at least 2 in a dimension where surface_shape is 1 (no phase holds that angle), got "
+                f"{self.user_shape} and {self.surface_shape}"
+            )
+        if self.num_user_antennas == 1 and self.num_slots == 1:
+            raise ValueError(f"num_slots must be at least 2 with one user antenna (two angles, one number), got {self.num_slots}")
         put("weight", checks.real("weight", self.weight, 0.0, 1.0))
         for name in ("power_dbm", "snr_db", "path_loss_1m_db"):
             put(name, checks.real(name, getattr(self, name), -200.0, 200.0))

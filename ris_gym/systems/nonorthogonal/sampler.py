@@ -232,6 +232,12 @@ def check_scene(system: NonOrthogonal, arrays: Mapping[str, np.ndarray]) -> NonO
                 f"array {name!r} must be pi (k_y, k_z) of a direction in front of the surface (k_y^2 + k_z^2 < 1), which scene "
                 f"{np.argwhere(far)[0][0]} breaks"
             )
+    for name in ("symbols", "symbols_ahead"):
+        if name in out and np.any(silent := np.all(out[name] == 0.0, axis=-1)):
+            scene = np.argwhere(silent)[0][0]
+            raise ValueError(f"array {name!r} must not be zero in all slots of a block, which scene {scene} breaks")
+    if "frame" in out:
+        _check_moving(system, out)
     batch = len(out["spatial_frequency"])
     if "bs_steering" not in out:
         out["bs_steering"] = links(system, np.random.default_rng(0), batch)["bs_steering"]
@@ -242,3 +248,18 @@ def check_scene(system: NonOrthogonal, arrays: Mapping[str, np.ndarray]) -> NonO
         if name in out:
             out[name] = out[name].astype(np.int64)
     return finished(system, NonOrthogonalScene(**out), "complex128")
+
+
+def _check_moving(system: NonOrthogonal, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError unless frame, belief and positions of a moving user are in order."""
+    frame, cov, noise = arrays["frame"], arrays["belief_cov"], arrays.get("receiver_seed", np.zeros(1))
+    if np.any(wrong := (frame < 0) | (frame > system.num_frames) | (frame != np.floor(frame))):
+        raise ValueError(f"array 'frame' must hold integers in [0, {system.num_frames}], got {frame[wrong][0]:g}")
+    if np.any(noise < 0) or np.any(noise != np.floor(noise)):
+        raise ValueError("array 'receiver_seed' must hold integers of at least 0")
+    scale = np.sqrt(np.maximum(np.einsum("bii->bi", cov), 1e-300))
+    shape = cov / (scale[:, :, None] * scale[:, None, :])
+    if not np.allclose(shape, shape.mT, rtol=0.0, atol=1e-6) or np.any(np.linalg.eigvalsh(shape)[:, 0] < -1e-6):
+        raise ValueError("array 'belief_cov' must be symmetric and positive semidefinite")
+    if "user_position" not in arrays:
+        raise ValueError("array 'user_position' is missing; scenes of a moving user need all positions")

@@ -210,7 +210,10 @@ class NonOrthogonal(Parameters):
             table = self.alphabet.cast("complex64" if raw.dtype == np.float32 else "complex128")
             return table[variable.index(raw)].reshape(len(raw), *variable.shape)
         xp = namespace(raw)
-        return cis(xp, quantise_phase(variable.value(raw), self.phase_levels))
+        if self.phase_levels is not None:  # rounded as in `Variable.index`; the derivative is that of the identity
+            half = 0.5 * self.phase_levels
+            raw = raw + (xp.floor(half * raw + 0.5) / half - raw).detach()
+        return cis(xp, variable.value(raw))
 
     def encode(self, known: NonOrthogonalScene, design: NonOrthogonalDesign, control: str = "full") -> np.ndarray:
         """Inverse of `decode`; beams other than (41) are not represented (section 3). numpy."""
@@ -222,9 +225,12 @@ class NonOrthogonal(Parameters):
     def project(self, scene: NonOrthogonalScene, design: NonOrthogonalDesign) -> NonOrthogonalDesign:
         """Nearest phases of the alphabet; beams longer than P_t are scaled down to it."""
         xp = namespace(design.coefficients)
-        power = energy(xp, design.beams[..., 0])
-        limit = xp.where(power > self.power_w * (1.0 + 1e-14), power, self.power_w * xp.ones_like(power))
-        beams = design.beams * xp.sqrt(self.power_w / limit)[..., None, None]
+        w = design.beams[..., 0]
+        largest = xp.max(xp.maximum(xp.abs(xp.real(w)), xp.abs(xp.imag(w))), axis=-1)
+        unit = xp.where(largest > 1.0, largest, xp.ones_like(largest))  # else the square of a huge beam overflows
+        norm, limit = unit * xp.sqrt(energy(xp, w / unit[..., None])), math.sqrt(self.power_w)
+        scale = limit / xp.where(norm > limit * (1.0 + 1e-14), norm, limit * xp.ones_like(norm))
+        beams = design.beams * scale[..., None, None]
         return NonOrthogonalDesign(coefficients=discrete_phase(design.coefficients, self.phase_levels), beams=beams)
 
     def canonical(self, known: NonOrthogonalScene, design: NonOrthogonalDesign) -> NonOrthogonalDesign:

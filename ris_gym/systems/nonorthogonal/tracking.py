@@ -45,7 +45,7 @@ def sample(system: NonOrthogonal, rng: np.random.Generator, batch: int, dtype: s
         motion_noise=rng.standard_normal((batch, frames, 2)),
         measurement_noise=rng.standard_normal((batch, frames, 2)),
         symbols_ahead=ahead,
-        receiver_seed=rng.integers(2**62, size=(batch, frames)) if system.measurement == "ml" else None,
+        receiver_seed=rng.integers(2**53, size=(batch, frames)) if system.measurement == "ml" else None,
     )
     return sampler.finished(system, scene, dtype)
 
@@ -63,10 +63,19 @@ def moved_to(system: NonOrthogonal, position: np.ndarray, phase: np.ndarray) -> 
 
 def believed(system: NonOrthogonal, scene: NonOrthogonalScene) -> NonOrthogonalScene:
     """What is known: the user at the belief's mean; truth and all numbers drawn in advance hidden."""
-    mean = np.asarray(scene.belief_mean, float)
-    position = np.concatenate([mean[:, :2], np.zeros((len(mean), 1))], axis=1)
-    gain = np.asarray(scene.gain_ris_user)
+    return _placed(system, scene, np.asarray(scene.belief_mean, float)[:, :2])
+
+
+def _placed(system: NonOrthogonal, scene: NonOrthogonalScene, floor: np.ndarray) -> NonOrthogonalScene:
+    """The scene with the user believed at points (B, 2) of the floor; constants are still those of before."""
+    position = np.concatenate([floor, np.zeros((len(floor), 1))], axis=1)
+    gain = np.asarray(scene.gain_ris_user).astype(complex)
     return scene.replace(**{**moved_to(system, position, gain / np.abs(gain)), "user_position": None})
+
+
+def at_positions(system: NonOrthogonal, known: NonOrthogonalScene, floor: np.ndarray) -> NonOrthogonalScene:
+    """What is known, were the user at points (B, 2) of the floor, m; in double precision."""
+    return sampler.finished(system, _placed(system, known, floor), "complex128")
 
 
 def measurement_information(

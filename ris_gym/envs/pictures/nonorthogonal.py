@@ -78,7 +78,7 @@ def world(axes: Axes, system: NonOrthogonal, scene: Any, path: np.ndarray | None
         panels.node(axes, user, "U", "o", SENSE)
         return
     believed(axes, scene, path)
-    axes.scatter(*user, s=34.0, color=SENSE, edgecolor="white", linewidth=0.8, zorder=5)
+    axes.scatter([user[0]], [user[1]], s=34.0, color=SENSE, edgecolor="white", linewidth=0.8, zorder=5)
     mean, cov = np.asarray(scene.belief_mean[0])[:2], np.asarray(scene.belief_cov[0])[:2, :2]
     half = max(2.0, 1.5 * float(np.abs(user - mean).max()), 2.6 * float(np.sqrt(np.diag(cov).max())))
     inset = axes.inset_axes(panels.free_corner(axes, np.concatenate([nodes, edge]), 0.33, 0.5))
@@ -88,9 +88,9 @@ def world(axes: Axes, system: NonOrthogonal, scene: Any, path: np.ndarray | None
     inset.set_facecolor("white")
     for spine in inset.spines.values():
         spine.set(visible=True, color=SENSE)
-    inset.set_title(f"belief, {2.0 * half:.1f} m wide", fontsize=9.5, color=panels.DARK_AMBER, pad=3)
+    inset.set_title(f"belief ({2.0 * half:.1f} m)", fontsize=9.5, color=panels.DARK_AMBER, pad=3)
     believed(inset, scene, path)
-    inset.scatter(*mean, marker="+", s=80.0, color=panels.INK, linewidth=1.6, zorder=5)
+    inset.scatter([mean[0]], [mean[1]], marker="+", s=80.0, color=panels.INK, linewidth=1.6, zorder=5)
     panels.node(inset, user, "U", "o", SENSE)
 
 
@@ -155,7 +155,8 @@ def floor_distance(system: NonOrthogonal, scene: Any) -> float:
 def pattern(axes: Axes, system: NonOrthogonal, scene: Any, design: Any) -> None:
     """Gain over azimuth on the floor ring of the localised user, a curve per block; the gain that each user has (dots)."""
     distance = floor_distance(system, scene)
-    axes.set_title(f"gain over azimuth, {distance:.1f} m from the foot")
+    what = "gain over azimuth" if scene.frame is None else "gain of the last design"
+    axes.set_title(f"{what}, {distance:.1f} m from the foot")
     top = 9.0
     axes.set(xlim=(-90.0, 90.0), ylim=(-SPAN_DB, top), xlabel="azimuth (°)", ylabel="dB of all in phase")
     axes.set_xticks(range(-90, 91, 30))
@@ -173,7 +174,7 @@ def pattern(axes: Axes, system: NonOrthogonal, scene: Any, design: Any) -> None:
         panels.node(axes, np.array([label, 6.0]), name, "o", colour)
     if scene.belief_mean is not None:
         mean = np.asarray(scene.belief_mean[0])
-        axes.set_xlabel("azimuth (°), dotted: of the belief's mean")
+        axes.set_xlabel("azimuth (°); dots: each user's own gain, dotted: the belief's mean")
         axes.axvline(seen_at(system, None, mean), ymax=0.8, color=panels.INK, linewidth=1.1, linestyle=":", zorder=1)
     if design is None:
         axes.text(0.5, 0.5, "no design yet", transform=axes.transAxes, ha="center", va="center", color="#8b96a0")

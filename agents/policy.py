@@ -190,20 +190,31 @@ class Agent:
 
     def _once(self, known: Any, rng: np.random.Generator) -> np.ndarray:
         """Raw vectors of one action per scene: the design itself, in episodes of one action."""
-        observation, _ = self._env(len(known)).reset(seed=int(rng.integers(2**31)), options={"scene": known})
-        return self._raw(self.act(observation))
+        if self._env(1).unwrapped.env_config.start == "random":
+            observation, _ = self._env(len(known)).reset(seed=int(rng.integers(2**31)), options={"scene": known})
+            return self._raw(self.act(observation))
+        return self._raw(self.act(self._observation(known)))
 
     def _frame(self, known: Any, memory: Any) -> np.ndarray:
-        """Raw vectors of the action for a block, on the observation that the environment would give."""
+        """Raw vectors of the action for a block."""
+        if memory is None:
+            return self._raw(self.act(self._observation(known)))
+        raw, needed = np.asarray(memory["raw"]), (len(known), self._env(1).unwrapped.core.num_raw)
+        if raw.shape != needed:
+            raise ValueError(f"memory['raw'] must have shape {needed}, got {raw.shape}")
+        return self._raw(self.act(self._observation(known, raw)))
+
+    def _observation(self, known: Any, raw: np.ndarray | None = None) -> np.ndarray:
+        """What the environment shows of scenes and a raw vector (None: the start rule's), without its checks of the scenes."""
         core = self._env(1).unwrapped.core
-        known = known.astype(core.config.dtype)
-        raw = self.system.start(known, self.control) if memory is None else np.asarray(memory["raw"])
-        if raw.shape != (len(known), core.num_raw):
-            raise ValueError(f"memory['raw'] must have shape {(len(known), core.num_raw)}, got {raw.shape}")
-        raw = raw.astype(core.real)
+        observer, known = core.observer, known.astype(core.config.dtype)
+        scene: np.ndarray = observer.scene(known)
+        if not observer.designed:
+            return scene
+        raw = (self.system.start(known, self.control) if raw is None else raw).astype(core.real)
         design, metrics = self.system.decode_evaluate(known, raw, self.control)
-        scene = core.observer.scene(known)
-        return self._raw(self.act(core.observer(scene, known, raw, design, metrics, np.zeros(len(known), np.int64))))
+        observation: np.ndarray = observer(scene, known, raw, design, metrics, np.zeros(len(known), np.int64))
+        return observation
 
     def bind(self, env: Any) -> Any:
         """An object with `predict(observation, state, episode_start, deterministic)` for `env`.

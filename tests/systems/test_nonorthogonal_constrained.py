@@ -34,14 +34,16 @@ def largest(scene: Any, bits: int, b: int, i: int) -> tuple[float, np.ndarray]:
     return float(gain.max()), every[np.argmax(gain)]
 
 
-@pytest.mark.parametrize(("bits", "shape"), [(1, (3, 3)), (2, (2, 3)), (3, (2, 2)), (2, (1, 1)), (4, (1, 3))])
-def test_largest_gain_is_exact(bits: int, shape: tuple[int, int]) -> None:
-    """Against all designs: random phases (300 block scenes), scenes of the system, a scene on the alphabet (ties)."""
-    system, scene = setting(150, phase_bits=bits, surface_shape=shape, num_blocks=2)
+@pytest.mark.parametrize(
+    ("bits", "shape", "count"), [(1, (3, 4), 1500), (2, (2, 3), 150), (3, (2, 2), 150), (2, (1, 1), 20), (4, (1, 3), 150)]
+)
+def test_largest_gain_is_exact(bits: int, shape: tuple[int, int], count: int) -> None:
+    """Against all designs: random phases (wrong break points lose in one of 1000), scenes of the system, ties."""
+    system, scene = setting(count, phase_bits=bits, surface_shape=shape, num_blocks=2)
     phases = np.random.default_rng(1).uniform(0.0, 2.0 * np.pi, scene.incident.shape)
     loose = system.check_scene(dict(scene.items()) | {"incident": np.exp(1j * phases)})
     even = system.check_scene(dict(scene.items()) | {
-        "incident": np.ones_like(scene.incident), "spatial_frequency": np.tile([0.0, np.pi / 2**bits], (150, 2, 1)),
+        "incident": np.ones_like(scene.incident), "spatial_frequency": np.tile([0.0, np.pi / 2**bits], (count, 2, 1)),
     })  # fmt: skip
     every = candidates(bits, shape[0] * shape[1])
     for held in (loose, scene[:10], even[:1]):

@@ -124,7 +124,7 @@ def _ask(
     kept = getattr(answer, "memory", None) if sequential else None
     if kept is not None and not (isinstance(kept, Mapping) and all(len(array) == len(known) for array in kept.values())):
         raise ValueError(f"policy {name!r}: memory must be None or a dict of arrays with {len(known)} entries each")
-    return answer.design, [str(s) for s in np.atleast_1d(answer.status)], kept
+    return answer.design, [str(s) for s in np.atleast_1d(getattr(answer, "status", []))], kept
 
 
 def _judge(system: Any, metrics: Any, penalty: float, diagnostics: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from agents.hyperparameters import (
     SECTIONS,
+    AimSettings,
     EnvSettings,
     Hyperparameters,
     Network,
@@ -40,7 +41,7 @@ class TrainConfig:
 
     system: Any = "beampattern"
     """The system, or the name of one."""
-    algorithm: Literal["ppo", "sac", "unfolded"] = "ppo"
+    algorithm: Literal["ppo", "sac", "unfolded", "aim"] = "ppo"
     """What learns; its settings are the section of the same name."""
     minutes: float | None = 3.0
     """Budget in minutes of `clock`."""
@@ -64,6 +65,7 @@ class TrainConfig:
     ppo: PPOSettings | None = None
     sac: SACSettings | None = None
     unfolded: UnfoldedSettings | None = None
+    aim: AimSettings | None = None
     network: Network | None = None
     env: EnvSettings | None = None
 

@@ -11,11 +11,15 @@ import math
 from importlib import resources
 from typing import Any, Literal
 
+from agents.hyperparameters.aim import AimSettings
 from agents.hyperparameters.ppo import PPOSettings
 from agents.hyperparameters.sac import SACSettings
 from agents.hyperparameters.unfolded import UnfoldedSettings
 
-__all__ = ["SECTIONS", "EnvSettings", "Hyperparameters", "Network", "PPOSettings", "SACSettings", "UnfoldedSettings", "load"]
+__all__ = [
+    "SECTIONS", "AimSettings", "EnvSettings", "Hyperparameters", "Network", "PPOSettings", "SACSettings", "UnfoldedSettings",
+    "load",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Hyperparameters:
     ppo: PPOSettings = dataclasses.field(default_factory=PPOSettings)
     sac: SACSettings = dataclasses.field(default_factory=SACSettings)
     unfolded: UnfoldedSettings = dataclasses.field(default_factory=UnfoldedSettings)
+    aim: AimSettings = dataclasses.field(default_factory=AimSettings)
     network: Network = dataclasses.field(default_factory=Network)
     env: EnvSettings = dataclasses.field(default_factory=EnvSettings)
 
@@ -94,6 +99,7 @@ SECTIONS: dict[str, Any] = {
     "ppo": PPOSettings,
     "sac": SACSettings,
     "unfolded": UnfoldedSettings,
+    "aim": AimSettings,
     "network": Network,
     "env": EnvSettings,
 }

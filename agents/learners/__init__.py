@@ -14,10 +14,11 @@ LEARNERS = {
     "ppo": "agents.learners.ppo",
     "sac": "agents.learners.sac",
     "unfolded": "agents.learners.unfolded",
+    "aim": "agents.learners.aim",
 }
 """Value of `TrainConfig.algorithm` -> module with `build`."""
 
-KINDS = {"unfolded": "agents.learners.unfolded"}
+KINDS = {"unfolded": "agents.learners.unfolded", "aim": "agents.learners.aim"}
 """`network["kind"]` of an artefact -> module with `load`; the kinds `token` and `flat` are actors of `agents.networks`."""
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -55,6 +55,25 @@ class Episode:
 REFINE = Episode("refine", "refine")
 ONE_SHOT = Episode("one_shot", "single")
 FADING = Episode("fading", "blocks", "truncated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """How the decisions of a sequential system may aim elsewhere than at the mean of the belief (see `System.aim`).
+
+    Args:
+        features: (B, f) float32, O(1): what says where the mean is wrong.
+        memory: name -> (B, ...): what the next frame's features need of this one.
+        place: offset (B, d), m -> what is known, had the belief this mean.
+        target: true scene -> the offset (B, d) that would have been right (for training, where the truth is at hand).
+        size: d.
+    """
+
+    features: np.ndarray
+    memory: Mapping[str, np.ndarray]
+    place: Callable[[np.ndarray], Any]
+    target: Callable[[Any], np.ndarray]
+    size: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +203,11 @@ class System(ABC):
         if csi_error:
             raise ValueError(f"csi_error must be 0 for {self.name}, got {csi_error!r}")
         return scene
+
+    def aim(self, known: Any, memory: Mapping[str, Any] | None = None) -> Aim | None:
+        """Where decisions may aim: features of the belief and of how it failed before (`memory` of the last frame, None in the
+        first). None: these scenes hold no belief of a position."""
+        return None
 
     @abstractmethod
     def evaluate(self, scene: Any, design: Any) -> Any:

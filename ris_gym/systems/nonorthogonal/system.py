@@ -14,8 +14,8 @@ from ris_gym import variables as var
 from ris_gym.arrays import Array, cis, energy, namespace
 from ris_gym.surfaces import discrete_phase, quantise_phase
 from ris_gym.systems import checks
-from ris_gym.systems.base import Episode, check_control, check_raw
-from ris_gym.systems.nonorthogonal import features, gradients, physics, sampler, tracking
+from ris_gym.systems.base import Aim, Episode, check_control, check_raw
+from ris_gym.systems.nonorthogonal import aiming, features, gradients, physics, sampler, tracking
 from ris_gym.systems.nonorthogonal.parameters import Parameters
 from ris_gym.systems.nonorthogonal.records import NonOrthogonalDesign, NonOrthogonalMetrics, NonOrthogonalScene
 
@@ -141,6 +141,10 @@ class NonOrthogonal(Parameters):
     ) -> NonOrthogonalScene:
         """The next frame of `tracking` (all its numbers are in the scene); static scenes stay."""
         return scene if scene.frame is None else tracking.advance(self, scene, design)
+
+    def aim(self, known: NonOrthogonalScene, memory: Mapping[str, Any] | None = None) -> Aim | None:
+        """Offsets of the believed position in `tracking`, see `aiming`; None on static scenes."""
+        return None if known.frame is None else aiming.aim(self, known, memory)
 
     def self_check(self, seed: int = 0) -> dict[str, float]:
         """Deviations of the closed forms from explicit ones, by name: see `self_check.run`, and `self_check.TOLERANCES`."""

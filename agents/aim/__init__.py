@@ -1,0 +1,1 @@
+"""Agents of sequential systems that learn where to aim; a baseline makes the design there."""

@@ -88,9 +88,10 @@ NONORTHOGONAL: dict[str, Recipe] = {
         "network": {"keep": 1.0},
         "ppo": {"num_envs": 128, "n_steps": 8, "gamma": 0.0},
     },
+    "aim": {"algorithm": "aim", "env": {"episode": "tracking"}},
 }
-"""The YAML file is `one_shot` here, an index per element; `refine` sets one per step, `tracking` all in every frame of a moving
-user."""
+"""The YAML file is `one_shot` here, an index per element; `refine` sets one per step. Of a moving user: `tracking` sets all in
+every frame, `aim` learns where to point."""
 RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()} | {
     "nonorthogonal": NONORTHOGONAL
 }

@@ -94,12 +94,13 @@ def ablations(data: dict[str, Any]) -> str:
 
 
 def generalisation(data: dict[str, Any]) -> str:
-    """Score minus that of `joint` with its interval, and violations, by condition and policy."""
-    policies = [name for name in dict.fromkeys(row["policy"] for row in data["rows"]) if name != "joint"]
+    """Score minus that of the reference with its interval, and violations, by condition and policy."""
+    first = data.get("reference", "joint")
+    policies = [name for name in dict.fromkeys(row["policy"] for row in data["rows"]) if name != first]
     lines = []
     for condition in dict.fromkeys(row["condition"] for row in data["rows"]):
         own = {row["policy"]: row for row in data["rows"] if row["condition"] == condition}
-        line = [condition, f"{own['joint']['score']:.3f}, {100 * own['joint']['violation_rate']:.0f} %"]
+        line = [condition, f"{own[first]['score']:.3f}, {100 * own[first]['violation_rate']:.0f} %"]
         for name in policies:
             if (row := own.get(name)) is None:
                 line.append("does not fit")
@@ -107,7 +108,9 @@ def generalisation(data: dict[str, Any]) -> str:
             low, high = row["score_minus_reference_low"], row["score_minus_reference_high"]
             line.append(f"{row['score_minus_reference']:+.3f} [{low:+.3f}, {high:+.3f}], {100 * row['violation_rate']:.0f} %")
         lines.append(line)
-    return table(["condition", "`joint`: score, violated", *(f"`{name}` minus `joint`, violated" for name in policies)], lines)
+    return table(
+        ["condition", f"`{first}`: score, violated", *(f"`{name}` minus `{first}`, violated" for name in policies)], lines
+    )
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ PAGES: dict[str, dict[str, Entry]] = {
     },
     "nonorthogonal": {
         "nonorthogonal-learning": Entry(learning, Path("nonorthogonal/physical/nonorthogonal-learning")),
+        "nonorthogonal-generalisation": Entry(generalisation, Path("nonorthogonal/generalisation/nonorthogonal-generalisation")),
         "nonorthogonal-tracking": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-tracking")),
     },
 }

@@ -32,6 +32,10 @@ import numpy as np  # noqa: E402 - after the number of threads
 from recipes import MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
 
 
+EPISODES = 16
+"""Validation scenes where each is an episode of many decisions."""
+
+
 def make_system(name: str, preset: str | None = None, fields: str = "{}", episode: str | None = None) -> Any:
     """The system of a command line; `fields` is a JSON object of parameters, `episode` has a preset of its own.
 
@@ -61,7 +65,10 @@ def configuration(system: Any, recipe: str, seed: int, minutes: float, folder: P
     parts = {
         name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", algorithm)
     }
-    where = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
+    where: dict[str, Any] = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
+    forms = {form.name: form for form in system.episodes}
+    if (form := forms[parts["env"].episode]).length is not None:  # a validation scene is a whole episode of decisions
+        where |= {"validation_scenes": EPISODES, "reference": STRONG[task(system.name, form.name)]}
     return TrainConfig(
         system=system, algorithm=algorithm, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts
     )

@@ -31,7 +31,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - after the number of threads
 from recipes import MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
 
-
 EPISODES = 16
 """Validation scenes where each is an episode of many decisions."""
 

@@ -55,8 +55,6 @@ NONORTHOGONAL: dict[str, tuple[dict[str, Any], float]] = {
     "direction error 0.3": ({}, 0.3),
     "weight 0.25": ({"weight": 0.25}, 0.0),
     "weight 0.75": ({"weight": 0.75}, 0.0),
-    "theorem1": ({"preset": "theorem1"}, 0.0),
-    "paper": ({"preset": "paper"}, 0.0),
 }
 CONDITIONS = {"beampattern": BEAMPATTERN, "nonorthogonal": NONORTHOGONAL}
 """System -> name -> its fields, error of what is known (relative error of channels; of directions in beam widths)."""

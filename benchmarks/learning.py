@@ -138,6 +138,14 @@ def decision_times(
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
+def finished(folder: Path, recipe: str, seeds: int) -> list[Path]:
+    """The runs of a recipe that are over; a report takes those that are there. Raises ValueError for none."""
+    runs = [run for seed in range(seeds) if (run := folder / f"{recipe}-s{seed}").joinpath("done.json").exists()]
+    if not runs:
+        raise ValueError(f"recipes: no finished run of {recipe!r} in {folder}")
+    return runs
+
+
 def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Compare all agents with the references on the frozen test set; write and print."""
     import baselines
@@ -148,7 +156,7 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     episode, what = arguments.episode, task(arguments.system, arguments.episode)
     system = make_system(arguments.system, arguments.preset, arguments.fields, episode)
     agents = {
-        recipe: tuple(str(folder / f"{recipe}-s{seed}") for seed in range(arguments.seeds)) for recipe in arguments.recipes
+        recipe: tuple(str(run) for run in finished(folder, recipe, arguments.seeds)) for recipe in arguments.recipes
     }
     references, proposal = available(system, REFERENCES[what]), baselines.names(system)[0]
     strong = STRONG[what] if STRONG[what] in references else proposal
@@ -238,15 +246,16 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
     styles = {proposal: "--", strong: "-", "prox_linear": ":", "gradient": "-."}
     for axes in panels:
         for index, recipe in enumerate(arguments.recipes):
-            for seed in range(arguments.seeds):
-                curve = whole_curve(folder / f"{recipe}-s{seed}")
+            runs = finished(folder, recipe, arguments.seeds)
+            for run in runs:
+                curve = whole_curve(run)
                 axes.plot(
                     [point["seconds"] / 60.0 for point in curve],
                     [point["penalised_score"] for point in curve],
                     color=f"C{index}",
                     alpha=0.8,
                     lw=1.2,
-                    label=f"{label(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
+                    label=f"{label(recipe)} ({len(runs)} seeds)" if run is runs[0] else None,
                 )
         for name, style in styles.items():
             if name in levels:

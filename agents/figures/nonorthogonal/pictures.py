@@ -41,9 +41,9 @@ def label_of(entry: Mapping[str, Any]) -> str:
     return CURVES[entry["curve"]].label + (f", {entry['label']}" if entry["label"] else "")
 
 
-def star(axis: Any, x: float, y: float) -> None:
-    """A printed number."""
-    axis.plot([x], [y], label="printed in the paper's text", **STAR)
+def star(axis: Any, x: float, y: float, colour: str = "gold") -> None:
+    """A printed number, in the colour of its curve."""
+    axis.plot([x], [y], label="printed in the paper's text", **{**STAR, "markerfacecolor": colour})
 
 
 def draw_sweep(quantities: Mapping[str, str], width: float = 4.6) -> Callable[[Mapping[str, Any], Result], Any]:

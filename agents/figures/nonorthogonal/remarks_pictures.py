@@ -48,5 +48,6 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
         axis.axhline(0.0, color="k", linewidth=0.8)
     for axis in (left, middle, right):
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=1 if axis is left else 3)
+        columns = 1 if axis is left else 3
+        axis.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns, columnspacing=0.9)
     return figure

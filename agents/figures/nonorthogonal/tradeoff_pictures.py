@@ -43,7 +43,8 @@ def _draw(config: Mapping[str, Any], result: Result, columns: int) -> Any:
             if not random:
                 axes[1].plot(list(points), _means(points, name, "value"), **look)
         for told in config["printed"]:
-            star(axes[0], told["information"], told["value"])
+            own = next(entry for entry in config["lines"] if entry["name"] == told["line"])
+            star(axes[0], told["information"], told["value"], line_look(own)["color"])
         axes[0].set_yscale("log")
         axes[0].set_xlabel("I, bit/symbol")
         axes[0].set_ylabel("CRLB of the angles, rad$^2$")

@@ -101,7 +101,7 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "active_crb": ("ao", "direct", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random"),
     "multifunctional": ("ao", "ascent", "prox_linear", "gradient", "random"),
     "nonorthogonal": ("coordinate_descent", "cross_entropy", "align", "max_gain", "gradient", "random"),
-    "nonorthogonal-tracking": ("hold", "widen", "oracle", "cross_entropy", "align", "random"),
+    "nonorthogonal-tracking": ("hold", "fold", "widen", "oracle", "cross_entropy", "align", "random"),
 }
 STRONG = {
     "beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent", "nonorthogonal": "coordinate_descent",

@@ -11,7 +11,7 @@ from baselines.nonorthogonal.gradient import GradientPhases
 from baselines.nonorthogonal.localisation_only import LocalisationOnly
 from baselines.nonorthogonal.max_gain import MaxGain
 from baselines.nonorthogonal.random import RandomPhases
-from baselines.nonorthogonal.references import Hold, Oracle, Widen
+from baselines.nonorthogonal.references import Fold, Hold, Oracle, Widen
 from baselines.nonorthogonal.td_isac import TimeDivision
 from baselines.registry import register, register_bound
 
@@ -25,6 +25,7 @@ register("exhaustive", "nonorthogonal", ExhaustiveSearch)
 register("gradient", "nonorthogonal", GradientPhases)
 register("random", "nonorthogonal", RandomPhases)
 register("hold", "nonorthogonal", Hold)
+register("fold", "nonorthogonal", Fold)
 register("widen", "nonorthogonal", Widen)
 register("oracle", "nonorthogonal", Oracle)
 register_bound("nonorthogonal", joint_bound)

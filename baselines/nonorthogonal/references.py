@@ -1,4 +1,4 @@
-"""References of `tracking`: hold the beam at the prediction, widen it with the belief, or know the true position (ours).
+"""References of `tracking`: hold the beam at the prediction, fold that into the room, widen the beam, or know the truth (ours).
 
 Coordinate descent, frame by frame, from the last frame's design, the phases of `align` and a few random starts. On static scenes
 they are coordinate descent with these starts.
@@ -18,7 +18,7 @@ import numpy as np
 from baselines.nonorthogonal.common import Blocks, Found, check_count, merit
 from baselines.nonorthogonal.coordinate_descent import CoordinateDescent
 from baselines.policy import Solution
-from ris_gym.systems.nonorthogonal.tracking import at_positions
+from ris_gym.systems.nonorthogonal.tracking import at_positions, folded
 
 
 @dataclass(kw_only=True)
@@ -57,6 +57,19 @@ class Hold(CoordinateDescent):
         levels = len(self.alphabet)
         index = np.rint(phase * (levels / (2.0 * np.pi))).astype(np.int64) % levels
         return dataclasses.replace(solution, memory={"index": index})
+
+
+@dataclass(kw_only=True)
+class Fold(Hold):
+    """As `hold`, at the predicted mean mirrored into the room: what the filter, which knows no borders, leaves undone."""
+
+    name: str = "fold"
+
+    def optimise(self, known: Any, generators: list[np.random.Generator], first: int) -> Found:
+        """Descend at the mirrored position; as `hold` where there is no belief."""
+        if known.belief_mean is not None:
+            known = at_positions(self.system, known, folded(self.system, known.belief_mean[:, :2]))
+        return super().optimise(known, generators, first)
 
 
 @dataclass(kw_only=True)

@@ -151,3 +151,29 @@ def test_references_drive_the_tracking_environment():
             assert truncated and (name == "random" or set(state) == {"index"})
         returns[name] = total
     assert returns["hold"] > returns["random"] + 1.0
+
+
+def test_fold_mirrors_the_prediction_into_the_room(tracking):
+    """Inside it is `hold`; outside it holds the beam where a user would be after the reflection."""
+    from ris_gym.systems.nonorthogonal.tracking import at_positions, folded
+
+    system, scene = tracking
+    angle, far = np.deg2rad(np.linspace(-70.0, 70.0, len(scene))), np.linspace(5.0, 22.0, len(scene))
+    mean = np.array(scene.belief_mean)
+    mean[:, :2] = far[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    known = system.known(scene.replace(belief_mean=mean))
+    inside = (np.abs(angle) <= np.pi / 3) & (far >= 6.0) & (far <= 20.0)
+    mirrored = folded(system, mean[:, :2])
+    np.testing.assert_allclose(mirrored[inside], mean[inside, :2])
+    size, turned = np.hypot(*mirrored.T), np.arctan2(mirrored[:, 1], mirrored[:, 0])
+    np.testing.assert_allclose(size, np.where(far > 20.0, 40.0 - far, np.where(far < 6.0, 12.0 - far, far)))
+    limit = np.pi / 3
+    np.testing.assert_allclose(turned, np.where(np.abs(angle) > limit, np.sign(angle) * 2.0 * limit - angle, angle))
+    there = at_positions(system, known, mirrored)
+    found = baselines.make("fold", system).solve(known, np.random.default_rng(0))
+    hold = baselines.make("hold", system).solve(known, np.random.default_rng(0))
+    np.testing.assert_allclose(found.objective, system.evaluate(known, found.design).objective)
+    same = np.all(found.design.coefficients == hold.design.coefficients, axis=(1, 2))
+    assert same[inside].all() and not same[~inside].all()
+    better = [np.asarray(system.evaluate(there, s.design).objective)[~inside].mean() for s in (found, hold)]
+    assert better[0] < better[1]

@@ -175,6 +175,15 @@ def move(
     return np.concatenate([distance[:, None] * radial, position[:, 2:]], axis=1), velocity
 
 
+def folded(system: NonOrthogonal, floor: np.ndarray) -> np.ndarray:
+    """Points (B, 2) of the floor, m, those outside of the room mirrored at its borders, as the motion of the user is."""
+    distance, angle = np.hypot(floor[:, 0], floor[:, 1]), np.arctan2(floor[:, 1], floor[:, 0])
+    limit = math.radians(system.max_azimuth_deg)
+    distance = _reflected(distance, system.min_range_m, system.max_range_m)[0]
+    angle = _reflected(angle, -limit, limit)[0]
+    return np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=-1)
+
+
 def _reflected(value: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Values mirrored at the borders (a step longer than the room ends at its border), and where that happened."""
     over, under = value > high, value < low

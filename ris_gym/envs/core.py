@@ -17,7 +17,7 @@ class Core:
     """`num_envs` episodes of one system, advanced together. No autoreset, no spaces: the environments add those.
 
     Attributes:
-        scene, known: the worlds and what may be acted on (batch `num_envs`).
+        scene, known: the worlds and what may be acted on (batch `num_envs`); played: the worlds of the last block.
         raw: raw vectors (B, n) of the current designs; design, metrics: the designs and their metrics on the truth.
         value: penalised score (B,) of the current design, float64; known_metrics: metrics at `known`.
         steps: steps taken in the episode (B,); done: episodes that have ended (B,).
@@ -41,6 +41,7 @@ class Core:
         self.observer = Observer(system, self.config)
         self.scene: Any = None
         self.known: Any = None
+        self.played: Any = None
         self.design: Any = None
         self.metrics: Metrics | None = None
         self.known_metrics: Metrics | None = None
@@ -196,13 +197,18 @@ class Core:
         self.design = self._design()
         if self.episode.length is not None and (position := getattr(self.scene, "user_position", None)) is not None:
             self._passed = [*self._passed, position][-self.horizon :]
+        self.played = self.scene
         used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
         reward = np.asarray(self.system.penalised(used, self.config.penalty), np.float64)
         self.known = self.system.known(self.scene)
         self._features = self.observer.scene(self.known)
-        self._evaluate()
+        if self.observer.designed:
+            self._evaluate()
+        else:
+            self.metrics, self.value = used, reward
         self.steps = self.steps + 1
-        return self._end(reward, self.steps >= self.horizon, used)
+        ended, finished = self.steps >= self.horizon, self.system.finished(self.scene)
+        return self._end(reward, ended if finished is None else ended | finished, used)
 
     def _end(
         self, reward: np.ndarray, ended: np.ndarray, metrics: Metrics
@@ -264,7 +270,7 @@ class Core:
             "score": metrics.score.astype(np.float64),
             "cost": metrics.cost.astype(np.float64),
             "feasible": metrics.feasible.copy(),
-            "is_success": metrics.feasible.copy(),
+            "is_success": np.array(self.system.success(metrics), bool),
             "margins": {name: array.astype(np.float64) for name, array in metrics.margins.items()},
         }
         for name, array in metrics.physical().items():
@@ -277,7 +283,8 @@ class Views:
 
     In `refine` and `one_shot`, `design` and `metrics` are the current ones (None before a one-shot action). In episodes of
     blocks they are the last design (at first the start rule's) on the true channels of the block to come, which the observation
-    shows at what is known of it; `info` has the block just played. `scene` holds the truth, hidden states included.
+    shows at what is known of it (where it shows no design: those of the block just played, None before the first); `info` has
+    the block just played. `scene` holds the truth, hidden states included.
     `turn`: the raw number that the next action sets (B,), None where an action sets them all.
     """
 

@@ -195,10 +195,10 @@ class Core:
 
     def _block(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         self.design = self._design()
-        if self.episode.length is not None and (position := getattr(self.scene, "user_position", None)) is not None:
-            self._passed = [*self._passed, position][-self.horizon :]
         self.played = self.scene
         used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
+        if self.episode.length is not None and (passed := self.system.trail(self.played, used)) is not None:
+            self._passed = [*self._passed, passed][-self.horizon :]
         reward = np.asarray(self.system.penalised(used, self.config.penalty), np.float64)
         self.known = self.system.known(self.scene)
         self._features = self.observer.scene(self.known)
@@ -259,9 +259,9 @@ class Core:
         return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, self.steps)
 
     def path(self, index: int) -> np.ndarray | None:
-        """Where the moving user of an episode was in its blocks before, (blocks, 3); None where no user moves."""
+        """What `system.trail` says of an episode's blocks before, (blocks, n), for instance where a user was; None: nothing."""
         count = min(int(self.steps[index]), len(self._passed))
-        return np.stack([position[index] for position in self._passed[-count:]]) if count else None
+        return np.stack([passed[index] for passed in self._passed[-count:]]) if count else None
 
     def info(self, metrics: Metrics) -> dict[str, Any]:
         """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""

@@ -35,7 +35,7 @@ def figure(
         index: which entry of the batch.
         title: left part of the headline (default: the system's name); objective and feasibility stand to its right.
         dpi: pixels per inch of the 12 x 7 inch figure.
-        path: where a moving user was in the blocks before, (blocks, 3), m; for systems whose picture shows it.
+        path: what `system.trail` says of the blocks before, (blocks, n): where a moving user was, m, or another trace.
 
     Returns:
         A `matplotlib.figure.Figure` that belongs to no window; `figure.savefig(path)` writes it.

@@ -139,7 +139,7 @@ class System(ABC):
     csi_errors: ClassVar[bool] = True
     """Whether `csi_error` applies."""
     final: ClassVar[tuple[str, ...]] = ()
-    """Sequential systems: `objective` and physical quantities of which the last frame's value counts, not the mean over frames."""
+    """Sequential systems: `objective` and physical quantities of which the last frame counts, not the mean over frames."""
     bound_of: ClassVar[str] = "objective"
     """What certified bounds are of: `objective`, or `score`: the penalised score, whose weight they take as `penalty`."""
     scene: ClassVar[type[Batch]]
@@ -199,7 +199,7 @@ class System(ABC):
         return None
 
     def finished(self, scene: Any) -> np.ndarray | None:
-        """Sequential scenes (B,) bool that have come to their end, by a decision to stop or by their length; None: by length alone.
+        """Sequential scenes (B,) bool that have come to their end, by a decision or by their length; None: by length alone.
 
         In such scenes `step` changes nothing and scores 0.
         """
@@ -232,6 +232,10 @@ class System(ABC):
     @abstractmethod
     def evaluate(self, scene: Any, design: Any) -> Any:
         """Metrics of a design on the true scene."""
+
+    def trail(self, scene: Any, metrics: Any) -> np.ndarray | None:
+        """What pictures show of the blocks before, (B, n), from a block's scene and metrics: where a moving user was, m."""
+        return getattr(scene, "user_position", None)
 
     def diagnostics(self, scene: Any, design: Any) -> dict[str, np.ndarray]:
         """Quantities worth looking at that are too costly for every step, name -> (B,): for validation, tables and pictures."""

@@ -26,6 +26,7 @@ OWN: dict[str, dict[str, Any]] = {
         "num_users": (1, 1), "num_targets": (1, 1),
     },
     "nonorthogonal": {"surface_shape": (2, 2), "num_frames": 3},
+    "vehicular": {"num_frames": 3, "num_users": 2, "num_cols": 4, "num_rows": 1},
     "anchor": {"num_elements": 4, "num_pilots": 4, "codeword_iterations": 5},
 }  # fmt: skip
 """What a paper needs beside or instead of `SMALL`."""
@@ -50,6 +51,8 @@ def sized(paper: registry.Paper, num_elements: int) -> dict[str, Any]:
         return {"num_elements": num_elements}
     if "surface_shape" in fields_of(paper):
         return {"surface_shape": (num_elements, 1)}
+    if "num_cols" in fields_of(paper):
+        return {"num_cols": num_elements, "num_rows": 1}
     return {"num_elements_h": num_elements, "num_elements_v": 1}
 
 

@@ -74,6 +74,8 @@ def test_public_state(make: Any, paper: Any) -> None:
             assert env.design is None
             env.step(env.action_space.sample())
         assert len(env.scene) == len(env.design) == len(env.metrics) == len(env.raw) == count
-        assert env.horizon == env.system.defaults_for({"episode": env.episode}).get("horizon", 16)
+        own = env.core.episode.length
+        default = env.system.defaults_for({"episode": env.episode}).get("horizon", 16)
+        assert env.horizon == (default if own is None else getattr(env.system, own))
         assert env.control == "full" and env.env_config.penalty == env.system.default_penalty
         assert isinstance(env.observation_layout, dict)

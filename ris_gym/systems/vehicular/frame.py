@@ -36,8 +36,8 @@ class Frame:
         self.share = np.asarray(design.sensing_share, self.real)
         self.wide_e, self.wide_c = np.asarray(design.reflect_width, self.real), np.asarray(design.refract_width, self.real)
         shape = self.position.shape
-        for name in ("rate", "credit", "refract_gain", "reflect_gain", "error", "nees", "radar_snr"):
-            setattr(self, name, np.zeros(shape, self.real))
+        results = np.zeros((7, *shape), self.real)
+        self.rate, self.credit, self.refract_gain, self.reflect_gain, self.error, self.nees, self.radar_snr = results
         self.radar_missed = np.ones(shape)
         self.detections = np.zeros(len(scene), np.int64)
 

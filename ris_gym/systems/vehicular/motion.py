@@ -73,7 +73,7 @@ def pointing(system: Parameters, mean: np.ndarray, covariance: np.ndarray) -> Po
 
 @dataclass(frozen=True)
 class Outlook:
-    """Beliefs of what is known, predicted to each vehicle's own slot (k + 1 steps of T_s), and what follows; all (B, K), double."""
+    """Beliefs of what is known, predicted to each vehicle's own slot (k + 1 steps of T_s), and what follows; (B, K), double."""
 
     mean: np.ndarray  # (B, K, 2)
     covariance: np.ndarray  # (B, K, 2, 2)

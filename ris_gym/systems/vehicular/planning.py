@@ -1,7 +1,7 @@
-"""What a frame of `vehicular` is expected to be worth under the belief, and shares that meet the requirement (section 7A). numpy.
+"""What a frame of `vehicular` is expected to be worth under the belief; shares that meet the requirement (section 7A). numpy.
 
-Everything is taken at the belief predicted to each vehicle's own slot. All echoes that a vehicle receives before its data count as
-one dwell with the mean gain.
+Everything is taken at the belief predicted to each vehicle's own slot. All echoes that a vehicle receives before its data count
+as one dwell with the mean gain.
 """
 
 from __future__ import annotations

@@ -62,8 +62,10 @@ def check_scene(system: Parameters, arrays: Mapping[str, np.ndarray]) -> Vehicul
         cov = out[name]
         first, second, cross = cov[..., 0, 0], cov[..., 1, 1], cov[..., 0, 1]
         scale = np.sqrt(np.maximum(first * second, 0.0))
-        odd = (first <= 0.0) | (second <= 0.0) | (np.abs(cross - cov[..., 1, 0]) > 1e-5 * scale) | (np.abs(cross) > 1.00001 * scale)
+        odd = (first <= 0.0) | (second <= 0.0) | (np.abs(cross) > 1.00001 * scale)
+        odd |= np.abs(cross - cov[..., 1, 0]) > 1e-5 * scale
         if np.any(odd):
-            raise ValueError(f"array {name!r} must be symmetric and positive definite, which scene {np.argwhere(odd)[0][0]} breaks")
+            scene = np.argwhere(odd)[0][0]
+            raise ValueError(f"array {name!r} must be symmetric and positive definite, which scene {scene} breaks")
     out["frame"] = frame.astype(np.int64)
     return VehicularScene(**out)

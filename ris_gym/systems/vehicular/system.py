@@ -39,7 +39,8 @@ class Vehicular(Parameters):
         speed_min_mps, speed_max_mps, speed_std_mps: common speed, deviation of each vehicle; acceleration_psd_m2ps3: q.
         report_period: frames from report to report of position and speed, with errors of report_std_m and report_std_mps.
         carrier_hz, bandwidth_hz, power_dbm, noise_dbm, self_interference_db: link budget.
-        num_cols, num_rows: N_x, N_z of a surface; num_antennas: M, receive array of the BS; user_distance_m: passenger from surface.
+        num_cols, num_rows: N_x, N_z of a surface; num_antennas: M, of the BS's receive array; user_distance_m: from surface to
+            passenger.
         element_gain: g, linear, per pass. false_alarm: P_fa.
         sensing_threshold_db: Gamma of the credited energy SNR; None: no requirement.
         reflect_share: eps, power share that stage 1 reflects (1: mode switching, below: joint stage).
@@ -100,9 +101,13 @@ class Vehicular(Parameters):
         self, scene: VehicularScene, design: VehicularDesign, rng: np.random.Generator | None = None, correlation: float = 0.95,
         csi_error: float = 0.0,
     ) -> tuple[VehicularMetrics, VehicularScene]:  # fmt: skip
-        """Play one frame: its metrics, and the next decision point. `rng` and the rest are not used: all noise is in the scene."""
+        """Play one frame: its metrics, and the next decision point. All noise is in the scene; `rng` and the rest: unused."""
         played = Frame(self, scene, design).run()
         return played.metrics(), played.after()
+
+    def trail(self, scene: VehicularScene, metrics: VehicularMetrics) -> np.ndarray:
+        """Mean rate (bit/s/Hz) and root mean square error of the pointing beliefs (m) of a frame, (B, 2)."""
+        return np.stack([metrics.objective, np.sqrt(np.mean(np.asarray(metrics.position_error_m2), axis=1))], axis=1)
 
     # -- decisions ----------------------------------------------------------------------------------------------------------
 

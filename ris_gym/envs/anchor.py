@@ -14,8 +14,8 @@ class AnchorEnv(RisEnv):
 
     A device at an unknown direction `psi = sin(theta)`, uniform in [-1, 1], sends pilots and receives their echo from a surface
     of N elements (a power of two, a quarter of a wavelength apart). The surface is the anchor: before every pilot one of its
-    codewords w, with coefficients `v_i`, is chosen. On the way there and back element i turns the phase by `pi i psi`, so that the
-    gain is `g_w(psi) = sum_i v_i exp(j pi i psi)`, i = 0, ..., N - 1. Of a pilot only the received power counts:
+    codewords w, with coefficients `v_i`, is chosen. On the way there and back element i turns the phase by `pi i psi`, so
+    the gain is `g_w(psi) = sum_i v_i exp(j pi i psi)`, i = 0, ..., N - 1. Of a pilot only the received power counts:
 
     - `z = |sqrt(S) exp(j phi) + n|^2`, `S = snr |g_w(psi)|^2`, phi uniform and unknown, `n ~ CN(0, 1)`;
     - `log p(z | S) = -(z + S) + log I_0(2 sqrt(z S))`.
@@ -71,7 +71,7 @@ class AnchorEnv(RisEnv):
     | `score_kind` | score of a step |
     | --- | --- |
     | `hit` | -`pilot_cost` per pilot; at the end + 1 for the right beam |
-    | `gain` | -`pilot_cost` per pilot; at the end + `log10(G / N^2) + 1`, G = gain of the announced beam at psi, at least -40 dB |
+    | `gain` | -`pilot_cost` per pilot; at the end + `log10(G / N^2) + 1`, G: gain of the announced beam at psi, floor -40 dB |
     | `entropy` | -`pilot_cost` per pilot, + the fall of the posterior's entropy, bit / log2 N |
 
     `info` holds `objective`, `score`, `cost`, `feasible`, `is_success` (the right beam), `margins`, and, after the pilot,

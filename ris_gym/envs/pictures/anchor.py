@@ -28,12 +28,12 @@ def draw(
     """
     if design is not None and scene.direction is not None:
         scene = system.step(scene, design, np.random.default_rng(0))[1]
-    grid = figure.add_gridspec(1, 2, **panels.FRAME, wspace=0.17, width_ratios=[1.5, 1.0])
+    grid = figure.add_gridspec(1, 2, **(panels.FRAME | {"right": 0.945}), wspace=0.17, width_ratios=[1.5, 1.0])
     left = grid[0].subgridspec(2, 1, hspace=0.42)
     above = figure.add_subplot(left[0])
     posterior(above, system, scene)
     pattern(figure.add_subplot(left[1]), system, scene, design)
-    pilots(figure.add_subplot(grid[1]), system, scene)
+    pilots(figure, grid[1], system, scene)
     if metrics is None:
         return None
     return (
@@ -75,8 +75,11 @@ def pattern(axes: Axes, system: Anchor, scene: Any, design: Any) -> None:
     truth(axes, scene)
 
 
-def pilots(axes: Axes, system: Anchor, scene: Any) -> None:
+def pilots(figure: Figure, place: Any, system: Anchor, scene: Any) -> None:
     """Sector of every pilot sent, by time, coloured by the power received."""
+    parts = place.subgridspec(1, 2, width_ratios=[1.0, 0.045], wspace=0.07)
+    axes = figure.add_subplot(parts[0])
+    axes.set_xticks([-1.0, -0.5, 0.0, 0.5, 1.0])
     axes.set_title("pilots so far")
     count = int(scene.frame[0])
     axes.set(xlim=(-1.0, 1.0), ylim=(system.num_pilots + 0.5, 0.5), xlabel="ψ (sector asked)", ylabel="pilot")
@@ -93,8 +96,7 @@ def pilots(axes: Axes, system: Anchor, scene: Any) -> None:
     centre, width = codebook.sector(np.asarray(scene.codeword[0, :count]))
     axes.barh(np.arange(1, count + 1), width, left=centre - 0.5 * width, height=0.8, color=shade(scale(power)))
     truth(axes, scene)
-    bar: Any = axes.figure
-    drawn = bar.colorbar(ScalarMappable(scale, shade), ax=axes, pad=0.02, fraction=0.05)
+    drawn: Any = figure.colorbar(ScalarMappable(scale, shade), cax=figure.add_subplot(parts[1]))
     drawn.outline.set_visible(False)
     drawn.ax.set_title("z (dB)", fontsize=9.5, fontweight="normal", loc="center")
     drawn.ax.tick_params(length=0, labelsize=9.0)

@@ -100,7 +100,7 @@ class AnchorEnv(RisEnv):
     | `dtype` | `complex64`, `complex128` | precision of the rollout |
     | `penalty` | 0 | weight of the cost, which is 0 |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw scenes from a set |
-    | `diagnostics` | False | True: `info` says how the surface shapes the channel |
+    | `diagnostics` | False | True: `info` says how the surface shapes the channel; costs time |
     | `render_mode` | None, `rgb_array` | posterior, pattern of the last codeword, pilots so far |
     | `preset` | see below | named values of the system's keywords |
 

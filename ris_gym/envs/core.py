@@ -22,6 +22,7 @@ class Core:
         value: penalised score (B,) of the current design, float64; known_metrics: metrics at `known`.
         steps: steps taken in the episode (B,); done: episodes that have ended (B,).
         turns: whether a step sets one raw number, `turn` (B,), by its index in the alphabet.
+        channels: with `diagnostics`, how the last design shaped the channels, name -> (B, ...); `_first`: the first one.
     """
 
     def __init__(self, system: System, config: EnvConfig, num_envs: int = 1) -> None:
@@ -51,6 +52,7 @@ class Core:
         self.done = np.ones(num_envs, bool)
         self._features: np.ndarray = np.zeros((num_envs, 0), np.float32)
         self._next_scene = 0
+        self.channels: dict[str, np.ndarray] = {}
         self._passed: list[np.ndarray] = []
 
     # -- reset --------------------------------------------------------------------------------------------------------------
@@ -101,6 +103,8 @@ class Core:
         if self.observer.designed:
             part = None if mask is None or self.metrics is None else mask
             self._evaluate(part)
+        if self.config.diagnostics:
+            self._first_channels(mask)
 
     def check_scene(self, scene: Any, mask: np.ndarray | None = None) -> Any:
         """The validated scene of reset options, one entry per episode begun (None stays). Raises ValueError, TypeError."""
@@ -188,6 +192,7 @@ class Core:
         before = self.value
         self._evaluate()
         assert self.metrics is not None
+        self._diagnose(self.scene)
         self.steps = self.steps + 1
         ended = self.steps >= self.horizon
         reward = self.value - before if self.episode.kind == "refine" else self.value
@@ -196,6 +201,7 @@ class Core:
     def _block(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         self.design = self._design()
         self.played = self.scene
+        self._diagnose(self.scene)
         used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
         if self.episode.length is not None and (passed := self.system.trail(self.played, used)) is not None:
             self._passed = [*self._passed, passed][-self.horizon :]
@@ -218,6 +224,27 @@ class Core:
         if self.episode.ends == "terminated":
             return reward, ended, never, metrics
         return reward, never, ended, metrics
+
+    def _first_channels(self, mask: np.ndarray | None) -> None:
+        """Diagnostics of new episodes' first designs: the start of `refine`, else the start rule's; sequential: none."""
+        if self.episode.length is not None:
+            return
+        rows = np.arange(self.num_envs) if mask is None else np.flatnonzero(mask)
+        scene, design = self.scene[rows], None if self.design is None else self.design[rows]
+        if not self.observer.designed:
+            known = self.system.known(scene)
+            raw = self.system.start(known, self.config.control).astype(self.real)
+            design = self.system.project(scene, self.system.decode(known, raw, self.config.control))
+        for name, array in self.system.channel_diagnostics(scene, design).items():
+            old = self.channels.get(f"{name}_first")
+            new = np.zeros((self.num_envs, *array.shape[1:])) if old is None else old.copy()
+            new[rows] = array
+            self.channels[f"{name}_first"] = new
+
+    def _diagnose(self, scene: Any) -> None:
+        """Diagnostics of the current design on the scenes that it is for."""
+        if self.config.diagnostics:
+            self.channels = self.channels | self.system.channel_diagnostics(scene, self.design)
 
     def _design(self) -> Any:
         design = self.system.decode(self.known, self.raw, self.config.control)
@@ -273,6 +300,8 @@ class Core:
             "is_success": np.array(self.system.success(metrics), bool),
             "margins": {name: array.astype(np.float64) for name, array in metrics.margins.items()},
         }
+        for name, array in self.channels.items():
+            out[name] = array.astype(np.float64)
         for name, array in metrics.physical().items():
             out[name] = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
         return out

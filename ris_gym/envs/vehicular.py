@@ -134,6 +134,7 @@ class VehicularEnv(RisEnv):
     | `dtype` | `complex64`, `complex128` | precision of the rollout: single or double |
     | `penalty` | 10 | weight of the cost |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw passes from a set |
+    | `diagnostics` | False | no effect: the gains of the beams are in `info` in any case |
     | `render_mode` | None, `rgb_array` | the frame played: road, beliefs, beams, shares, echoes, traces |
     | `preset` | see below | named values of the system's keywords |
 

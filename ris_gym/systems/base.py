@@ -241,6 +241,10 @@ class System(ABC):
         """Quantities worth looking at that are too costly for every step, name -> (B,): for validation, tables and pictures."""
         return {}
 
+    def channel_diagnostics(self, scene: Any, design: Any) -> dict[str, np.ndarray]:
+        """How the design shapes the true channels (`ris_gym.diagnostics`), name -> (B, ...): `info` with `diagnostics=True`."""
+        return {}
+
     def advance(self, scene: Any, design: Any, rng: np.random.Generator, correlation: float, csi_error: float) -> Any:
         """The next block of the world. Static channels stay as they are unless the subclass lets them fade."""
         return scene

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ris_gym import diagnostics
 from ris_gym import variables as var
 from ris_gym.arrays import Array, namespace
 from ris_gym.systems import checks
@@ -214,6 +215,13 @@ class Anchor(System):
     ) -> tuple[AnchorMetrics, AnchorScene]:  # fmt: skip
         """Send the pilot and update the belief; all numbers are in the scene."""
         return physics.play(self, scene, design, move=True)
+
+    def channel_diagnostics(self, scene: AnchorScene, design: AnchorDesign) -> dict[str, np.ndarray]:
+        """`|g_w(psi)|^2 / N^2` of the codeword in dB, at least -200 (and where the device stops)."""
+        sends = np.asarray(design.codeword) < self.num_codewords
+        index = np.where(sends, design.codeword, 0)
+        gain = physics.true_gain(self, np.asarray(scene.direction, float), index) / self.num_elements**2
+        return {"channel_gain_db": diagnostics.gain_db(np.sqrt(np.where(sends, gain, 0.0))[:, None])}
 
     # -- decisions ----------------------------------------------------------------------------------------------------------
 

@@ -156,11 +156,12 @@ def test_docstrings() -> None:
     import ris_gym.envs.beampattern
     import ris_gym.envs.multifunctional
     import ris_gym.envs.nonorthogonal
+    import ris_gym.envs.vehicular
     import ris_gym.testing.vector
 
     for module in (
         ris_gym.envs.active_crb, ris_gym.envs.beampattern, ris_gym.envs.multifunctional, ris_gym.envs.nonorthogonal,
-        ris_gym.envs.anchor, ris_gym.testing.vector,
+        ris_gym.envs.anchor, ris_gym.envs.vehicular, ris_gym.testing.vector,
     ):  # fmt: skip
         result = doctest.testmod(module, raise_on_error=False)
         assert result.failed == 0 and result.attempted > 0, module.__name__

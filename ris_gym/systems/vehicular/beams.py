@@ -151,7 +151,8 @@ def _places(snr: np.ndarray, spread: np.ndarray) -> list[np.ndarray]:
 
 def _interpolated(splines: np.ndarray, at: list[np.ndarray]) -> np.ndarray:
     joined = np.stack(np.broadcast_arrays(*at))
-    return np.maximum(np.asarray(ndimage.map_coordinates(splines, joined, prefilter=False, mode="nearest")), 0.0)
+    found = ndimage.map_coordinates(splines, joined.reshape(len(at), -1), prefilter=False, mode="nearest")
+    return np.maximum(np.asarray(found), 0.0).reshape(joined.shape[1:])
 
 
 @functools.cache

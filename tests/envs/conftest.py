@@ -78,10 +78,13 @@ def alphabet() -> Callable[[registry.Paper, int], dict[str, Any]]:
 
 
 def fitting(system_class: Any, keywords: dict[str, Any]) -> dict[str, Any]:
-    """The keywords without those that do not apply in their episode."""
+    """The keywords without those that do not apply in their episode; a horizon becomes the field that sets its length."""
     episode = keywords.get("episode", system_class.episodes[0].name)
-    fixed = next((form.fixed for form in system_class.episodes if form.name == episode), ())
-    return {name: value for name, value in keywords.items() if name not in fixed}
+    form = next((form for form in system_class.episodes if form.name == episode), None)
+    if form is None:
+        return keywords
+    length = {form.length: keywords["horizon"]} if form.length is not None and keywords.get("horizon", 1) > 1 else {}
+    return length | {name: value for name, value in keywords.items() if name not in form.fixed}
 
 
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {

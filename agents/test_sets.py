@@ -152,6 +152,54 @@ MULTI_FUNCTIONAL: dict[str, Any] = {
 MULTI_FUNCTIONAL_MS: dict[str, Any] = {**MULTI_FUNCTIONAL, "protocol": "ms"}
 MULTI_FUNCTIONAL_TS: dict[str, Any] = {**MULTI_FUNCTIONAL, "protocol": "ts"}
 MULTI_FUNCTIONAL_ACTIVE: dict[str, Any] = {**MULTI_FUNCTIONAL, "kind": "active"}
+NONORTHOGONAL: dict[str, Any] = {
+    "system": "nonorthogonal",
+    "model": "two_user",
+    "fisher": "complex",
+    "objective_form": "weighted",
+    "design_symbols": "realisation",
+    "angle_bound_factor": 2.0,
+    "num_blocks": 1,
+    "num_antennas": 8,
+    "surface_shape": [4, 4],
+    "user_shape": [4, 4],
+    "power_dbm": 30.0,
+    "snr_db": 0.0,
+    "num_slots": 2,
+    "weight": 0.5,
+    "phase_bits": 2,
+    "symbol_variance": 1.0,
+    "bs_height_m": 10.0,
+    "ris_height_m": 5.0,
+    "bs_ris_distance_m": 30.0,
+    "ris_user_distance_m": 10.0,
+    "path_loss_1m_db": 30.0,
+    "exponent_bs_ris": 2.3,
+    "exponent_ris_user": 2.2,
+    "bs_azimuth_deg": -45.0,
+    "user_azimuth_deg": None,
+    "comm_azimuth_deg": None,
+    "max_azimuth_deg": 60.0,
+    "surface_spacing_m": 2.0,
+    "block_time_s": 0.5,
+    "speed_mps": 4.0,
+    "speed_correlation": 0.9,
+    "initial_std_m": 1.0,
+    "min_range_m": 6.0,
+    "max_range_m": 20.0,
+    "num_frames": 32,
+    "measurement": "gaussian",
+}
+ONE_USER: dict[str, Any] = {**NONORTHOGONAL, "fisher": "paper", "user_azimuth_deg": 0.0, "surface_spacing_m": 0.0}
+NONORTHOGONAL_THEOREM1: dict[str, Any] = {**ONE_USER, "model": "consistent"}
+NONORTHOGONAL_PAPER: dict[str, Any] = {**ONE_USER, "model": "mixed"}
+NONORTHOGONAL_TRACKING: dict[str, Any] = {
+    **NONORTHOGONAL,
+    "num_blocks": 2,
+    "surface_shape": [8, 8],
+    "snr_db": -20.0,
+    "comm_azimuth_deg": -30.0,
+}
 
 TEST_CHANNELS = "38aa2f6365624b2ecf32ba9143aa063ac2552577409ffa1bc0d6ba540b3670df"
 VALIDATION_CHANNELS = "94abe801a6653593e2897808d22937ad8f84d7a8a9ffd818f2bdabda7bd5ca58"
@@ -161,6 +209,11 @@ MF_TEST_CHANNELS = "b1db35a2b10b3504f067086ed0c3a427fc67adbe67fba20aec9b2319eb22
 MF_VALIDATION_CHANNELS = "93ccd3fad7db4e55c2990f1493e5467c017d89418c53d73d84c47c1d97505ef2"
 MF_ACTIVE_TEST_CHANNELS = "4ac3c8790a94b3b59f51dc3d95c19d0178d9d14316f9e7f8191c0459a8fbebb7"
 MF_ACTIVE_VALIDATION_CHANNELS = "7a2f0e3da4ab9c0c060cd6f6a9e5c789f752a08022d95575c884c625ac8402ed"
+NO_TEST_SCENES = "211d8de7694a1605ef82f8b7365e4046f8cdb4c785b02c952eca24cd0d60c925"
+NO_VALIDATION_SCENES = "b1667129f5f1dde7f95b8429930f37a1f536678c1804bb1525388a25e90a7084"
+NO_ONE_USER_TEST_SCENES = "9230bd20ce6c23bb133a333b34904db4dbf7109022edea07c0171173fe347dd4"
+NO_TRACKING_TEST_SCENES = "77cbb4c556df9c713f8e5b17033666e1d45905b4c587340ee5a75e2abc533243"
+NO_TRACKING_VALIDATION_SCENES = "5c83934c6790c8b760bbb03e64491def32f78c2b2ae8c8e91ea0a31f92778b10"
 
 SETS: dict[str, SceneSet] = {
     entry.name: entry
@@ -182,11 +235,24 @@ SETS: dict[str, SceneSet] = {
         SceneSet(
             "multifunctional/active-validation-v1", "validation", 0, 256, MULTI_FUNCTIONAL_ACTIVE, MF_ACTIVE_VALIDATION_CHANNELS
         ),
+        SceneSet("nonorthogonal/test-v1", "test", 0, 1000, NONORTHOGONAL, NO_TEST_SCENES),
+        SceneSet("nonorthogonal/theorem1-test-v1", "test", 0, 1000, NONORTHOGONAL_THEOREM1, NO_ONE_USER_TEST_SCENES),
+        SceneSet("nonorthogonal/paper-test-v1", "test", 0, 1000, NONORTHOGONAL_PAPER, NO_ONE_USER_TEST_SCENES),
+        SceneSet("nonorthogonal/validation-v1", "validation", 0, 256, NONORTHOGONAL, NO_VALIDATION_SCENES),
+        SceneSet(
+            "nonorthogonal/tracking-test-v1", "test", 0, 200, NONORTHOGONAL_TRACKING, NO_TRACKING_TEST_SCENES, "tracking"
+        ),
+        SceneSet(
+            "nonorthogonal/tracking-validation-v1", "validation", 0, 128, NONORTHOGONAL_TRACKING,
+            NO_TRACKING_VALIDATION_SCENES, "tracking",
+        ),
     )
 }
 """`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve; the
 `hard` sets have the channels of the default ones, with higher SINR thresholds; `ms` and `ts` sets those of the default ones with
-another protocol, `active` sets the same channels without sensors."""
+another protocol, `active` sets the same channels without sensors. The users of `nonorthogonal/test-v1` have azimuths of their own
+in every scene; in the `theorem1` and `paper` sets, the same scenes under two models, the user stays at azimuth 0 and only symbols
+and phases differ; `tracking` sets hold episodes of a moving user."""
 
 
 def get(name: str) -> SceneSet:

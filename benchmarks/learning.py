@@ -5,11 +5,13 @@
     python benchmarks/learning.py --system active_crb --preset hard --folder runs/active_crb/hard --name active_crb-hard
     python benchmarks/learning.py --system active_crb --fields '{"surface_power_dbm": 0}' --folder runs/active_crb/weak
     python benchmarks/learning.py --system multifunctional --preset ts --seeds 3 --folder runs/multifunctional/ts
+    python benchmarks/learning.py --system nonorthogonal --episode tracking --folder runs/nonorthogonal/tracking
 
 Recipes and reference policies stand in `benchmarks/recipes.py`. Seeds run `--jobs` at a time, each on one thread; interrupted,
 the same command goes on. Results: `<folder>/<name>.json` (every run), `.csv`, `.png` (validation curves) and tables on screen,
 which compare the agents of all seeds with the optimisers on the frozen test set of the parameters. Decision times are taken one
-scene at a time and in batches of 256, all policies interleaved in the same run.
+scene at a time and in batches of 256, all policies interleaved in the same run. With `--episode` (sequential scenes) they are
+compared on whole episodes, and a decision is one that follows another.
 """
 
 from __future__ import annotations
@@ -27,21 +29,26 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402 - after the number of threads
-from recipes import MAIN, RECIPES, REFERENCES, STRONG, label  # noqa: E402
+from recipes import MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
+
+EPISODES = 16
+"""Validation scenes where each is an episode of many decisions."""
 
 
-def make_system(name: str, preset: str | None = None, fields: str = "{}") -> Any:
-    """The system of a command line; `fields` is a JSON object of parameters.
+def make_system(name: str, preset: str | None = None, fields: str = "{}", episode: str | None = None) -> Any:
+    """The system of a command line; `fields` is a JSON object of parameters, `episode` has a preset of its own.
 
     Raises:
         ValueError, TypeError: it is none, or the system refuses it.
     """
     import ris_gym
+    from agents.scenes import episode_preset
 
     values = json.loads(fields)
     if not isinstance(values, dict):
         raise ValueError(f"fields must be a JSON object, got {fields!r}")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    preset = preset or episode_preset(ris_gym.systems.get(name), episode)
     return ris_gym.systems.make(name, preset=preset, **values)
 
 
@@ -57,7 +64,10 @@ def configuration(system: Any, recipe: str, seed: int, minutes: float, folder: P
     parts = {
         name: dataclasses.replace(getattr(base, name), **changes.get(name, {})) for name in ("env", "network", algorithm)
     }
-    where = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
+    where: dict[str, Any] = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
+    forms = {form.name: form for form in system.episodes}
+    if (form := forms[parts["env"].episode]).length is not None:  # a validation scene is a whole episode of decisions
+        where |= {"validation_scenes": EPISODES, "reference": STRONG[task(system.name, form.name)]}
     return TrainConfig(
         system=system, algorithm=algorithm, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts
     )
@@ -88,7 +98,8 @@ def train_all(arguments: argparse.Namespace, folder: Path) -> None:
             recipe, seed = waiting.pop(0)
             command = [sys.executable, __file__, "--one", recipe, str(seed), "--minutes", str(arguments.minutes)]
             command += ["--system", arguments.system, "--fields", arguments.fields, "--folder", str(folder)]
-            command += ["--preset", arguments.preset] if arguments.preset else []
+            for name in ("preset", "episode"):
+                command += [f"--{name}", value] if (value := getattr(arguments, name)) else []
             running[recipe, seed] = subprocess.Popen(command)
             print(f"started {recipe} seed {seed} ({total - len(waiting)} of {total})", flush=True)
         for key, process in list(running.items()):
@@ -100,54 +111,73 @@ def train_all(arguments: argparse.Namespace, folder: Path) -> None:
         time.sleep(1.0)
 
 
-def decision_times(system: Any, policies: dict[str, Any], batch: int = 256, repeats: int = 3) -> dict[str, float]:
-    """Median CPU seconds per scene of each policy in one batch, interleaved; a batch of 1 is another scene every time."""
+def decision_times(
+    system: Any, policies: dict[str, Any], batch: int = 256, repeats: int = 3, episode: str | None = None
+) -> dict[str, float]:
+    """Median CPU seconds per scene of each policy in one batch, interleaved; a batch of 1 is another scene every time.
+
+    A sequential policy has decided on these scenes once before, and remembers it."""
     from agents.comparison import resolve
     from agents.scenes import frozen_scenes
 
-    known = system.known(frozen_scenes(system, "validation", batch if batch > 1 else repeats + 1).scene)
+    scene = frozen_scenes(system, "validation", batch if batch > 1 else repeats + 1, episode=episode).scene
+    known = system.known(scene)
     seconds: dict[str, list[float]] = {name: [] for name in policies}
     resolved = {name: resolve(system, policy)[1] for name, policy in policies.items()}
     for repeat in range(repeats + 1):
-        part = known if batch > 1 else known[[repeat]]
         for name, policy in resolved.items():
+            part = scene if getattr(policy, "privileged", False) else known
+            part = part if batch > 1 else part[[repeat]]
+            memory = ()
+            if getattr(policy, "sequential", False):
+                memory = (policy.solve(part, np.random.default_rng(repeat)).memory,)
             began = time.process_time()
-            policy.solve(part, np.random.default_rng(repeat))
+            policy.solve(part, np.random.default_rng(repeat), *memory)
             if repeat:
                 seconds[name].append((time.process_time() - began) / batch)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
+def finished(folder: Path, recipe: str, seeds: int) -> list[Path]:
+    """The runs of a recipe that are over; a report takes those that are there. Raises ValueError for none."""
+    runs = [run for seed in range(seeds) if (run := folder / f"{recipe}-s{seed}").joinpath("done.json").exists()]
+    if not runs:
+        raise ValueError(f"recipes: no finished run of {recipe!r} in {folder}")
+    return runs
+
+
 def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Compare all agents with the references on the frozen test set; write and print."""
+    import baselines
     from agents import compare
     from agents.comparison import available
     from agents.files import write_csv, write_json
 
-    system = make_system(arguments.system, arguments.preset, arguments.fields)
+    episode, what = arguments.episode, task(arguments.system, arguments.episode)
+    system = make_system(arguments.system, arguments.preset, arguments.fields, episode)
     agents = {
-        recipe: tuple(str(folder / f"{recipe}-s{seed}") for seed in range(arguments.seeds)) for recipe in arguments.recipes
+        recipe: tuple(str(run) for run in finished(folder, recipe, arguments.seeds)) for recipe in arguments.recipes
     }
-    references = available(system, REFERENCES[system.name])
-    strong = STRONG[system.name] if STRONG[system.name] in references else "ao"
-    table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes)
+    references, proposal = available(system, REFERENCES[what]), baselines.names(system)[0]
+    strong = STRONG[what] if STRONG[what] in references else proposal
+    table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes, episode=episode)
     table.save(folder, f"{arguments.name}-comparison")
     print(table)
     timed = {**{recipe: runs[0] for recipe, runs in agents.items()}, **{name: name for name in references}}
-    seconds = decision_times(system, timed, arguments.batch, arguments.repeats)
-    single = decision_times(system, timed, 1, 3 * arguments.repeats)
+    seconds = decision_times(system, timed, arguments.batch, arguments.repeats, episode)
+    single = decision_times(system, timed, 1, 3 * arguments.repeats, episode)
     rows = []
     for policy in (*agents, *references):
         found = table.row(policy)
         row: dict[str, Any] = {"policy": policy, "runs": found["score_runs"]}
         row |= {key: found[key] for key in ("score", "score_low", "score_high", "score_min", "score_max", "score_iqm")}
         row |= {key: found[key] for key in ("gap_to_bound", "violation_rate", "violation_rate_runs")}
-        row["gap_to_ao"] = found["gap_to_reference"]
+        row[f"gap_to_{proposal}"] = found["gap_to_reference"]
         row |= {key: found[key] for key in ("violation_rate_servable", "violation_rate_servable_runs")}
         row["ms_per_scene"], row["ms_single"] = 1e3 * seconds[policy], 1e3 * single[policy]
-        for reference in ("ao", strong):
+        for reference in (proposal, strong):
             row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
-        for reference in (name for name in ("ao", "prox_linear", strong) if name in references and name != policy):
+        for reference in (name for name in (proposal, "prox_linear", strong) if name in references and name != policy):
             for what, value in table.against(policy, reference).items():
                 row |= {
                     f"{what}_against_{reference}": value.value,
@@ -155,16 +185,17 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
                     f"{what}_against_{reference}_high": value.high,
                 }
         rows.append(row)
-    print(f"\n{acceptance(rows, table.meta['counts'], strong)}\ntimes: CPU per scene in a batch of {arguments.batch}")
+    print(f"\n{acceptance(rows, table.meta['counts'], strong, proposal)}\ntimes: CPU per scene in a batch of {arguments.batch}")
     write_csv(folder / f"{arguments.name}.csv", rows)
-    budget = {"minutes": arguments.minutes, "seeds": arguments.seeds, "strong": strong, "batch": arguments.batch}
+    budget = {"minutes": arguments.minutes, "seeds": arguments.seeds, "batch": arguments.batch}
+    budget |= {"strong": strong, "proposal": proposal}
     write_json(folder / f"{arguments.name}.json", {"rows": rows, "meta": table.meta, **budget})
-    curves(folder, arguments, {row["policy"]: row["score"] for row in rows}, strong)
+    curves(folder, arguments, {row["policy"]: row["score"] for row in rows}, strong, proposal)
 
 
-def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str) -> str:
-    """What is claimed of an agent, one line per policy: score against `ao` and the best local solver (paired, 95 % intervals),
-    violations among the servable scenes in every run, and how many times faster it decides in a batch."""
+def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str, proposal: str) -> str:
+    """What is claimed of an agent, one line per policy: score against the paper's proposal and the best local solver (paired,
+    95 % intervals), violations among the servable scenes in every run, and how many times faster it decides in a batch."""
 
     def against(row: dict[str, Any], reference: str) -> str:
         ends = ("", "_low", "_high")
@@ -173,7 +204,7 @@ def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str) 
         value, low, high = (row[f"{key}{end}"] for end in ends)
         return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".rjust(24)
 
-    references = list(dict.fromkeys(("ao", strong)))
+    references = list(dict.fromkeys((proposal, strong)))
     heading = [*(f"minus {name}".rjust(24) for name in references), " ", *(f"{name}/time" for name in references)]
     lines = [
         f"{counts['scenes']} scenes, {counts['certified_infeasible']} certified infeasible and left out, {counts['servable']} "
@@ -200,7 +231,7 @@ def whole_curve(folder: Path) -> list[dict[str, float]]:
     return list(stored["training"]["curve"])
 
 
-def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float], strong: str) -> None:
+def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float], strong: str, proposal: str) -> None:
     """Validation curves of every run, with the references' test scores as lines; right: the part near the best local solver."""
     import io
 
@@ -212,18 +243,19 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
     from agents.files import write_bytes
 
     figure, panels = plt.subplots(1, 2, figsize=(11.0, 5.2), layout="constrained")
-    styles = {"ao": "--", strong: "-", "prox_linear": ":", "gradient": "-."}
+    styles = {proposal: "--", strong: "-", "prox_linear": ":", "gradient": "-."}
     for axes in panels:
         for index, recipe in enumerate(arguments.recipes):
-            for seed in range(arguments.seeds):
-                curve = whole_curve(folder / f"{recipe}-s{seed}")
+            runs = finished(folder, recipe, arguments.seeds)
+            for run in runs:
+                curve = whole_curve(run)
                 axes.plot(
                     [point["seconds"] / 60.0 for point in curve],
                     [point["penalised_score"] for point in curve],
                     color=f"C{index}",
                     alpha=0.8,
                     lw=1.2,
-                    label=f"{label(recipe)} ({arguments.seeds} seeds)" if seed == 0 else None,
+                    label=f"{label(recipe)} ({len(runs)} seeds)" if run is runs[0] else None,
                 )
         for name, style in styles.items():
             if name in levels:
@@ -244,6 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--system", default="beampattern", choices=sorted(RECIPES))
     parser.add_argument("--preset", help="named values of the system")
+    parser.add_argument("--episode", help="form of episode with scenes of its own, for instance tracking (sets the preset, too)")
     parser.add_argument("--fields", default="{}", help="JSON object of parameters of the system, over the preset")
     parser.add_argument("--recipes", nargs="+", help="names in benchmarks/recipes.py; default: the main ones of the system")
     parser.add_argument("--seeds", type=int, default=5)
@@ -258,11 +291,11 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     folder, known = Path(arguments.folder), RECIPES[arguments.system]
-    arguments.recipes = arguments.recipes or list(MAIN[arguments.system])
+    arguments.recipes = arguments.recipes or list(MAIN.get(task(arguments.system, arguments.episode), ()))
     if unknown := sorted(set(arguments.recipes) - set(known)):
         parser.error(f"argument --recipes: {unknown} must be of {sorted(known)} for {arguments.system}")
     try:
-        system = make_system(arguments.system, arguments.preset, arguments.fields)
+        system = make_system(arguments.system, arguments.preset, arguments.fields, arguments.episode)
     except (ValueError, TypeError) as error:
         parser.error(str(error))
     if arguments.one:

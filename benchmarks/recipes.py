@@ -1,7 +1,8 @@
 """The training recipes of `benchmarks/learning.py`: changes to `agents/hyperparameters/<system>.yaml`, by system and name.
 
 `MAIN` are the learners that are compared; `ABLATIONS` change one thing of `refine` (PPO) or of `unfolded` at a time.
-`REFERENCES` are the policies without learning beside them, `STRONG` the best local solver among these.
+`REFERENCES` are the policies without learning beside them, `STRONG` the best local solver among these. These three are by `task`:
+a system, or `<system>-<episode>` where scenes are sequential.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ MAIN: dict[str, tuple[str, ...]] = {
     "beampattern": tuple(LEARNERS),
     "active_crb": ("refine", "unfolded"),
     "multifunctional": ("refine", "unfolded"),
+    "nonorthogonal": ("one_shot", "refine"),
+    "nonorthogonal-tracking": ("tracking",),
 }
 """What is trained unless recipes are named."""
 
@@ -77,20 +80,44 @@ frame with the first derivative alone; `unfolded_no_elements`: without the netwo
 learned schedule alone; `unfolded_constant`: first metric equal in all layers. A recipe that names what the YAML file has anyway
 repeats `refine` or `unfolded`."""
 
-RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()}
+NONORTHOGONAL: dict[str, Recipe] = {
+    "one_shot": {},
+    "refine": {"env": {"episode": "refine"}, "ppo": {"num_envs": 128, "n_steps": 16, "gamma": 0.9}},
+    "tracking": {
+        "env": {"episode": "tracking"},
+        "network": {"keep": 1.0},
+        "ppo": {"num_envs": 128, "n_steps": 8, "gamma": 0.0},
+    },
+    "aim": {"algorithm": "aim", "env": {"episode": "tracking"}},
+}
+"""The YAML file is `one_shot` here, an index per element; `refine` sets one per step. Of a moving user: `tracking` sets all in
+every frame, `aim` learns where to point."""
+RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()} | {
+    "nonorthogonal": NONORTHOGONAL
+}
 
 REFERENCES: dict[str, tuple[str, ...]] = {
     "beampattern": ("ao", "joint", "separate", "information_only", "prox_linear", "gradient", "random"),
     "active_crb": ("ao", "direct", "transmit_only", "zero_forcing", "prox_linear", "gradient", "random"),
     "multifunctional": ("ao", "ascent", "prox_linear", "gradient", "random"),
+    "nonorthogonal": ("coordinate_descent", "cross_entropy", "align", "max_gain", "gradient", "random"),
+    "nonorthogonal-tracking": ("hold", "widen", "oracle", "cross_entropy", "align", "random"),
 }
-STRONG = {"beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent"}
-"""Where the system (of a preset) does not have it, `ao` takes its place."""
+STRONG = {
+    "beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent", "nonorthogonal": "coordinate_descent",
+    "nonorthogonal-tracking": "hold",
+}  # fmt: skip
+"""Where the system (of a preset) does not have it, the paper's proposal takes its place. In tracking: what is to be beaten."""
+
+
+def task(system: str, episode: str | None = None) -> str:
+    """What is learned: the key of `MAIN`, `REFERENCES` and `STRONG`."""
+    return system if episode is None else f"{system}-{episode}"
 
 
 def label(recipe: str) -> str:
     """The recipe with its algorithm, for people."""
     algorithm, _, rest = recipe.partition("_")
-    if algorithm not in ("ppo", "sac", "unfolded"):
+    if algorithm not in ("ppo", "sac", "unfolded", "aim"):
         algorithm, rest = "ppo", recipe
     return f"{algorithm.upper() if len(algorithm) == 3 else algorithm} {rest.replace('_', ' ')}".strip()

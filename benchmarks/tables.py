@@ -37,22 +37,23 @@ def against(row: dict[str, Any], reference: str, what: str = "mean") -> str:
 
 
 def learning(data: dict[str, Any]) -> str:
-    """Every policy: score, runs, differences to the best local solver and to `ao`, gaps, violations, times.
+    """Every policy: score, runs, differences to the best local solver and to the paper's proposal, gaps, violations, times.
 
     With scenes that no policy serves, violations are shown among the others too (per run: the range)."""
     from agents.report import gap_unit
 
-    strong, unit, first = data.get("strong", "joint"), gap_unit(data["meta"]["unit"]), data["rows"][0]
+    strong, paper = data.get("strong", "joint"), data.get("proposal", "ao")
+    unit, first = gap_unit(data["meta"]["unit"]), data["rows"][0]
     columns: dict[str, Callable[[dict[str, Any]], str]] = {
         "policy": lambda row: f"`{row['policy']}`",
         "penalised score (runs)": lambda row: RANGE.format(**row) if len(row["runs"]) > 1 else f"{row['score']:.3f}",
         "IQM": lambda row: f"{row['score_iqm']:.3f}",
         f"minus `{strong}`": lambda row: against(row, strong),
-        "minus `ao`": lambda row: against(row, "ao"),
-        "P(better than `ao`)": lambda row: against(row, "ao", "probability"),
+        f"minus `{paper}`": lambda row: against(row, paper),
+        f"P(better than `{paper}`)": lambda row: against(row, paper, "probability"),
     }
-    if "gap_to_ao" in first:
-        columns[f"gap to `ao`, {unit}"] = lambda row: number(row["gap_to_ao"])
+    if f"gap_to_{paper}" in first:
+        columns[f"gap to `{paper}`, {unit}"] = lambda row: number(row[f"gap_to_{paper}"])
     columns[f"gap to bound, {unit}"] = lambda row: number(row["gap_to_bound"])
     columns["violated"] = lambda row: f"{100 * row['violation_rate']:.1f} %"
     if "violation_rate_servable_runs" in first:
@@ -60,7 +61,7 @@ def learning(data: dict[str, Any]) -> str:
     if "ms_single" in first:
         columns["CPU ms, one scene"] = lambda row: f"{row['ms_single']:.2f}"
     columns["CPU ms/scene"] = lambda row: f"{row['ms_per_scene']:.2f}"
-    for reference in (strong, "ao"):
+    for reference in (strong, paper):
         columns[f"`{reference}` / its time"] = lambda row, key=f"{reference}_time_ratio": f"{row[key]:.3g}"  # type: ignore[misc]
     rows = sorted(data["rows"], key=lambda row: -row["score"])
     return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
@@ -93,12 +94,13 @@ def ablations(data: dict[str, Any]) -> str:
 
 
 def generalisation(data: dict[str, Any]) -> str:
-    """Score minus that of `joint` with its interval, and violations, by condition and policy."""
-    policies = [name for name in dict.fromkeys(row["policy"] for row in data["rows"]) if name != "joint"]
+    """Score minus that of the reference with its interval, and violations, by condition and policy."""
+    first = data.get("reference", "joint")
+    policies = [name for name in dict.fromkeys(row["policy"] for row in data["rows"]) if name != first]
     lines = []
     for condition in dict.fromkeys(row["condition"] for row in data["rows"]):
         own = {row["policy"]: row for row in data["rows"] if row["condition"] == condition}
-        line = [condition, f"{own['joint']['score']:.3f}, {100 * own['joint']['violation_rate']:.0f} %"]
+        line = [condition, f"{own[first]['score']:.3f}, {100 * own[first]['violation_rate']:.0f} %"]
         for name in policies:
             if (row := own.get(name)) is None:
                 line.append("does not fit")
@@ -106,7 +108,9 @@ def generalisation(data: dict[str, Any]) -> str:
             low, high = row["score_minus_reference_low"], row["score_minus_reference_high"]
             line.append(f"{row['score_minus_reference']:+.3f} [{low:+.3f}, {high:+.3f}], {100 * row['violation_rate']:.0f} %")
         lines.append(line)
-    return table(["condition", "`joint`: score, violated", *(f"`{name}` minus `joint`, violated" for name in policies)], lines)
+    return table(
+        ["condition", f"`{first}`: score, violated", *(f"`{name}` minus `{first}`, violated" for name in policies)], lines
+    )
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,11 @@ PAGES: dict[str, dict[str, Entry]] = {
             ("active", "active", learning),
             ("ablations", "ablations", ablations),
         )
+    },
+    "nonorthogonal": {
+        "nonorthogonal-learning": Entry(learning, Path("nonorthogonal/physical/nonorthogonal-learning")),
+        "nonorthogonal-generalisation": Entry(generalisation, Path("nonorthogonal/generalisation/nonorthogonal-generalisation")),
+        "nonorthogonal-tracking": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-tracking")),
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

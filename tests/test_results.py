@@ -21,7 +21,7 @@ import baselines
 import ris_gym
 
 ROOT = Path(__file__).parent.parent
-SYSTEMS = ("beampattern", "active_crb", "multifunctional")
+SYSTEMS = ("beampattern", "active_crb", "multifunctional", "nonorthogonal")
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,11 @@ def test_every_recipe_fits_the_settings(benchmarks: Any, name: str, tmp_path: Pa
     for recipe in recipes.RECIPES[name]:
         config = benchmarks.learning.configuration(system, recipe, 0, 1.0, tmp_path)
         assert config.clock == "cpu" and recipes.label(recipe)
-    assert set(recipes.MAIN[name]) <= set(recipes.RECIPES[name])
-    assert set(recipes.REFERENCES[name]) <= set(baselines.names(system)) and recipes.STRONG[name] in recipes.REFERENCES[name]
+    for task in [key for key in recipes.MAIN if key.partition("-")[0] == name]:
+        assert set(recipes.MAIN[task]) <= set(recipes.RECIPES[name]) and recipes.STRONG[task] in recipes.REFERENCES[task]
+        assert set(recipes.REFERENCES[task]) <= set(baselines.names(system))
+    if "ppo_no_ascent" not in recipes.RECIPES[name]:
+        return
     parts = set(ris_gym.systems.make(name).observe_scene(system.sample(np.random.default_rng(0), 1)))
     ignored = set(recipes.RECIPES[name]["ppo_no_ascent"]["network"]["ignore"])
     assert ignored - {"ascent", "ascent_log_norm"} <= parts
@@ -67,6 +70,7 @@ def test_systems_of_the_benchmark(benchmarks: Any) -> None:
     assert make("active_crb", "hard", '{"surface_power_dbm": 3, "sinr_threshold_db": [9, 10, 11]}') == ris_gym.systems.make(
         "active_crb", surface_power_dbm=3, sinr_threshold_db=(9.0, 10.0, 11.0)
     )
+    assert make("nonorthogonal", episode="tracking") == ris_gym.systems.make("nonorthogonal", preset="tracking")
     with pytest.raises(ValueError, match="fields must be a JSON object"):
         make("active_crb", None, "[1]")
     with pytest.raises(TypeError, match="no parameter 'nonsense'"):
@@ -96,8 +100,8 @@ def test_learning_benchmark_from_training_to_table(
     measured: list[dict[str, float]] = []
     clock = learning.decision_times
 
-    def timed(system: Any, policies: Any, batch: int, repeats: int) -> dict[str, float]:
-        measured.append(clock(system, policies, batch, repeats))
+    def timed(system: Any, policies: Any, batch: int, repeats: int, episode: str | None) -> dict[str, float]:
+        measured.append(clock(system, policies, batch, repeats, episode))
         return {name: 1e-3 * (i + 1) for i, name in enumerate(policies)}
 
     monkeypatch.setattr(learning, "decision_times", timed)
@@ -105,6 +109,7 @@ def test_learning_benchmark_from_training_to_table(
         system="active_crb",
         preset="hard",
         fields=fields,
+        episode=None,
         recipes=["unfolded_8_layers"],
         seeds=2,
         minutes=1.0,
@@ -132,3 +137,20 @@ def test_learning_benchmark_from_training_to_table(
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells[8] == benchmarks.tables.percentages(row["violation_rate_servable_runs"]) and cells[-2:] == ["3", "2"]
     assert "minus `direct`" in page and "of servable scenes" in page
+
+
+def test_decisions_of_sequential_scenes_are_timed(benchmarks: Any) -> None:
+    """Those with a memory and with the truth among them: each is asked for the scenes of the episode."""
+    make = benchmarks.learning.make_system
+    system = make("nonorthogonal", None, '{"surface_shape": [2, 2], "num_frames": 2}', "tracking")
+    asked: list[tuple[bool, bool]] = []
+
+    class Hold(baselines.nonorthogonal.Hold):
+        def solve(self, known: Any, rng: Any, memory: Any = None) -> Any:
+            asked.append((known.velocity is None, memory is None))
+            return super().solve(known, rng, memory)
+
+    policies = {"hold": Hold(system=system), "oracle": Hold(system=system, privileged=True), "align": "align"}
+    seconds = benchmarks.learning.decision_times(system, policies, 2, 1, "tracking")
+    assert min(seconds.values()) > 0.0 and set(seconds) == set(policies)
+    assert asked == 2 * [(True, True), (True, False), (False, True), (False, False)]

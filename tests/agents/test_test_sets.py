@@ -30,6 +30,12 @@ DECLARED = [
     ("multifunctional/ms-validation-v1", "multifunctional", "ms", "validation", 256),
     ("multifunctional/ts-validation-v1", "multifunctional", "ts", "validation", 256),
     ("multifunctional/active-validation-v1", "multifunctional", "active", "validation", 256),
+    ("nonorthogonal/test-v1", "nonorthogonal", "physical", "test", 1000),
+    ("nonorthogonal/theorem1-test-v1", "nonorthogonal", "theorem1", "test", 1000),
+    ("nonorthogonal/paper-test-v1", "nonorthogonal", "paper", "test", 1000),
+    ("nonorthogonal/validation-v1", "nonorthogonal", "physical", "validation", 256),
+    ("nonorthogonal/tracking-test-v1", "nonorthogonal", "tracking", "test", 200),
+    ("nonorthogonal/tracking-validation-v1", "nonorthogonal", "tracking", "validation", 128),
 ]
 
 
@@ -42,8 +48,9 @@ def test_sets_are_those_of_the_presets(name: str, model: str, preset: str, split
     entry = test_sets.get(name)
     system = ris_gym.systems.make(model, preset=preset)
     assert (entry.split, entry.seed, entry.count) == (split, 0, count) and entry.system() == system
-    assert test_sets.declared(system, split) is entry
-    assert scenes.frozen_scenes(system, split, 2).name == name
+    episode = "tracking" if preset == "tracking" else None
+    assert entry.episode == episode and test_sets.declared(system, split, episode=episode) is entry
+    assert scenes.frozen_scenes(system, split, 2, episode=episode).name == name
     whole = scenes.named_scenes(name, count)
     assert len(whole) == count and whole.sha256 == entry.sha256 and whole.name == name
 
@@ -52,7 +59,7 @@ def test_sets_are_those_of_the_presets(name: str, model: str, preset: str, split
 def test_hashes_survive_other_last_bits(name: str) -> None:
     """No value lies so near to the middle between two steps, and no rms so near to a power of two, that 64 ulp could matter."""
     entry = test_sets.get(name)
-    for key, array in scenes.draw_scenes(entry.system(), entry.split, entry.count, entry.seed).items():
+    for key, array in scenes.draw_scenes(entry.system(), entry.split, entry.count, entry.seed, episode=entry.episode).items():
         if key.startswith("reference/"):
             continue  # derived, not hashed
         values = np.stack([array.real, array.imag]) if array.dtype.kind == "c" else array

@@ -202,7 +202,7 @@ def evaluate(
     """Metrics of a design, means over the blocks."""
     level = beam_level(xp, scene, design)
     found = values(system, xp, scene, moments(xp, scene, design.coefficients), level)
-    mean = lambda array: xp.mean(array, axis=1)  # noqa: E731
+    mean = (lambda array: array[:, 0]) if level.shape[1] == 1 else (lambda array: xp.mean(array, axis=1))
     bits = information(system, xp, scene, found, level)
     cost, margins = 0.0 * level[:, 0], {}
     if system.objective_form == "weighted":

@@ -136,7 +136,7 @@ def compare(
     ]
     value, status = np.full(len(frozen), np.nan), ["unknown"] * len(frozen)
     if bound:
-        value, status = _bound(system, frozen.scene, report)
+        value, status = _bound(system, frozen.scene, penalty, report)
     meta = {
         "system": system.to_dict(),
         "unit": system.unit,
@@ -154,7 +154,7 @@ def compare(
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
         },
     }
-    rows, counts = summarise(results, value, np.asarray(status), system.sense, reference)
+    rows, counts = summarise(results, value, np.asarray(status), system.sense, reference, system.bound_of)
     return Table(rows=rows, results=results, bound=value, bound_status=list(status), meta={**meta, "counts": counts})
 
 
@@ -199,14 +199,14 @@ def run_policy(
     )
 
 
-def _bound(system: Any, scene: Any, progress: Progress) -> tuple[np.ndarray, list[str]]:
+def _bound(system: Any, scene: Any, penalty: float, progress: Progress) -> tuple[np.ndarray, list[str]]:
     import baselines
 
     values, statuses = [], []
     for start in range(0, len(scene), CHUNK):
         progress("bound", start, len(scene))
         part = scene[np.arange(start, min(len(scene), start + CHUNK))]
-        found = baselines.bound(system, part)
+        found = baselines.bound(system, part, **({"penalty": penalty} if system.bound_of == "score" else {}))
         values.append(np.broadcast_to(np.asarray(found.value, float), len(part)))
         statuses += [str(s) for s in np.broadcast_to(np.asarray(found.status), len(part))]
     progress("bound", len(scene), len(scene))

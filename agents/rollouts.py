@@ -25,10 +25,12 @@ class Rollout:
     """What a policy reached on scenes; arrays are (scenes,) unless stated otherwise. Static scenes have one frame.
 
     Args:
-        objective, score, cost: means over the frames, on the truth; `score` is penalised.
+        objective, score, cost: means over the frames (those that count, where metrics have `counted`), on the truth; `score` is
+            penalised.
         margin: least of all constraints and frames; margins: the same by constraint; violated: in any frame, by the tolerances.
         feasible: in all frames.
-        physical: means over the frames of every physical quantity, name -> (scenes, ...).
+        physical: such means of every physical quantity, name -> (scenes, ...). Of what `system.final` names, `objective` too,
+            the last frame's value stands for the mean.
         status: the policy's answers, one per scene and frame; seconds: (frames,) wall times of its decisions for all scenes.
         last: `(scene, design, metrics)` of the last frame.
     """
@@ -104,7 +106,7 @@ def rollout(
         parts.append(_judge(system, metrics, penalty, system.diagnostics(scene, design) if diagnostics else {}))
         last, scene = (scene, design, metrics), following
     progress(total, total)
-    return Rollout(**_over_frames(parts), status=status, seconds=seconds, last=last)
+    return Rollout(**_over_frames(parts, system.final), status=status, seconds=seconds, last=last)
 
 
 def _ask(
@@ -146,17 +148,32 @@ def _judge(system: Any, metrics: Any, penalty: float, diagnostics: Mapping[str, 
         "margins": margins,
         "violated": violated,
         "feasible": np.asarray(metrics.feasible, bool),
+        "counted": np.asarray(getattr(metrics, "counted", np.ones(len(score))), float),
         "physical": {name: np.asarray(value, float) for name, value in {**metrics.physical(), **diagnostics}.items()},
     }
 
 
-def _over_frames(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means, least margins, any violation and feasibility throughout; one frame stays as it is."""
-    first = parts[0]
-    out: dict[str, Any] = {name: np.mean([part[name] for part in parts], axis=0) for name in ("objective", "score", "cost")}
+def _over_frames(parts: list[dict[str, Any]], final: tuple[str, ...]) -> dict[str, Any]:
+    """Means (of `final`: the last), least margins, any violation and feasibility throughout; one frame stays as it is."""
+    first, counted = parts[0], np.array([part["counted"] for part in parts])
+    counted[:, ~counted.any(axis=0)] = 1.0  # stopped before the first frame that counts
+
+    def mean(values: list[np.ndarray]) -> np.ndarray:
+        stacked = np.array(values)
+        if counted.all():
+            return np.asarray(stacked.mean(axis=0))
+        weights = counted.reshape(*counted.shape, *[1] * (stacked.ndim - 2))
+        return np.asarray((weights * stacked).sum(axis=0) / weights.sum(axis=0))
+
+    out: dict[str, Any] = {name: mean([part[name] for part in parts]) for name in ("objective", "score", "cost")}
+    if "objective" in final:
+        out["objective"] = parts[-1]["objective"]
     out["margin"] = np.min([part["margin"] for part in parts], axis=0)
     out["margins"] = {name: np.min([part["margins"][name] for part in parts], axis=0) for name in first["margins"]}
     out["violated"] = np.any([part["violated"] for part in parts], axis=0)
     out["feasible"] = np.all([part["feasible"] for part in parts], axis=0)
-    out["physical"] = {name: np.mean([part["physical"][name] for part in parts], axis=0) for name in first["physical"]}
+    out["physical"] = {
+        name: parts[-1]["physical"][name] if name in final else mean([part["physical"][name] for part in parts])
+        for name in first["physical"]
+    }
     return out

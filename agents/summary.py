@@ -71,13 +71,14 @@ class Row:
 
 
 def summarise(
-    results: Iterable[Result], bound: np.ndarray, status: np.ndarray, sense: int, reference: str
+    results: Iterable[Result], bound: np.ndarray, status: np.ndarray, sense: int, reference: str, bound_of: str = "objective"
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """One dict per row, and the counts of scenes.
 
     Args:
         results: of every run; bound: certified bound per scene or nan; status: of the bound, scenes `infeasible` are left out;
-            sense: of the objective; reference: the row that differences are taken to.
+            sense: of the objective; reference: the row that differences are taken to; bound_of: `objective`, or `score`: the
+            bound is of the penalised score, whether or not a run violates anything.
 
     Each statistic `x` has `x_low`, `x_high` (95 %) and `x_count` (scenes). `score_iqm_minus_reference` is the difference of the
     two IQMs, `probability_of_improvement` that of the penalised score over the reference's. `score_runs` holds the mean of each
@@ -96,7 +97,10 @@ def summarise(
     common = ~np.any([row.violated.any(axis=0) for row in serving], axis=0) if serving else np.zeros(int(counted.sum()), bool)
     servable = ~np.all([row.violated.all(axis=0) for row in rows.values()], axis=0)
     ao, random = rows.get(reference), rows.get("random")
-    table = [_row(row, row in serving, common, servable, bound[counted], sense, ao, random) for row in rows.values()]
+    table = []
+    for row in rows.values():
+        gap = bound[counted] - row.score if bound_of == "score" else sense * (bound[counted] - row.served)
+        table.append(_row(row, row in serving, common, servable, gap, sense, ao, random))
     counts = {
         "scenes": len(status),
         "certified_infeasible": int(np.sum(~counted)),
@@ -112,13 +116,12 @@ def _row(
     serving: bool,
     common: np.ndarray,
     servable: np.ndarray,
-    bound: np.ndarray,
+    gap: np.ndarray,
     sense: int,
     ao: Row | None,
     random: Row | None,
 ) -> dict[str, Any]:
     means = [float(np.mean(scores)) if scores.size else np.nan for scores in row.score]
-    gap = sense * (bound - row.served)
     statistics = {
         "score": estimate(row.score),
         "score_iqm": estimate(row.score, iqm=True),

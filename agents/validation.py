@@ -23,7 +23,7 @@ class Validation:
 
     Args:
         reference_score: penalised score of the reference algorithm on the truth; reference_objective: its objective, nan
-            where it violates; bound: certified bound of the objective.
+            where it violates; bound: certified bound of the objective (of what `system.bound_of` says).
     """
 
     system: Any
@@ -46,7 +46,7 @@ class Validation:
         found = rollout(self.system, policy, self.scenes.scene, numbers, self.penalty, name="validated", diagnostics=True)
         sense, counted = self.system.sense, self.counted
         served, reference_serves = counted & ~found.violated, np.isfinite(self.reference_objective)
-        objective = np.where(served, found.objective, np.nan)
+        objective, scored = np.where(served, found.objective, np.nan), self.system.bound_of == "score"
         scalars = {
             "penalised_score": _mean(found.score[counted]),
             "success_rate": _mean(found.feasible[counted].astype(float)),
@@ -56,7 +56,7 @@ class Validation:
             "cost": _mean(found.cost[counted]),
             f"score_minus_{self.reference}": _mean((found.score - self.reference_score)[counted]),
             f"gap_to_{self.reference}": _mean(sense * (self.reference_objective - objective)),
-            "gap_to_bound": _mean(sense * (self.bound - objective)),
+            "gap_to_bound": _mean(self.bound - found.score if scored else sense * (self.bound - objective)),
         }
         for name, lowest in found.margins.items():
             scalars[f"margin_{name}_mean"] = _mean(lowest[counted])
@@ -101,7 +101,7 @@ def prepare(
         found = run_policy(system, reference, policy, scenes.scene, penalty, single=0, progress=progress)
         arrays["reference_score"] = found.score
         arrays["reference_objective"] = np.where(found.violated, np.nan, found.objective)
-        arrays["bound"], status = _bound(system, scenes.scene, progress)
+        arrays["bound"], status = _bound(system, scenes.scene, penalty, progress)
         arrays["counted"] = np.asarray(status) != "infeasible"
     if cache is not None:
         write_npz(cache, {"key": key, **arrays})

@@ -40,6 +40,9 @@ class Solution:
 class Bound:
     """A bound of the objective: sense * (value - objective) >= 0 for every feasible design.
 
+    Where `system.bound_of` is "score" it is of the penalised score: value - score >= 0 for every design. In sequential scenes it
+    bounds the mean over the frames that count.
+
     Attributes:
         value: (B,) in the system's unit (a number with scope "mean").
         status: (B,) of certified / infeasible / unknown.

@@ -38,7 +38,14 @@ def names(system: Any) -> list[str]:
     """Names of the policies of a system; the first is the paper's proposal, the last are the generic ones."""
     key = _key(system)
     _load(key)
-    return list(_POLICIES.get(key, {})) + [name for name in _GENERIC if name not in _POLICIES.get(key, {})]
+    return list(_POLICIES.get(key, {})) + [name for name in _generic(key) if name not in _POLICIES.get(key, {})]
+
+
+def _generic(key: str) -> list[str]:
+    """Names of the generic policies; systems without derivatives have the random one only."""
+    if key in papers.PAPERS and "local" not in papers.load(papers.PAPERS[key].system).observations:
+        return ["random"]
+    return list(_GENERIC)
 
 
 def register(name: str, system: Any, factory: Factory) -> None:

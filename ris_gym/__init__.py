@@ -16,6 +16,8 @@ register("beampattern", "Beampattern")
 register("active_crb", "ActiveCrb")
 register("multifunctional", "MultiFunctional")
 register("nonorthogonal", "NonOrthogonal")
+register("vehicular", "Vehicular")
+register("anchor", "Anchor")
 
 _LAZY = {
     "as_sb3": "ris_gym.envs.sb3:as_sb3",

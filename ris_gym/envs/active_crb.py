@@ -108,6 +108,11 @@ class ActiveCrbEnv(RisEnv):
     only), `nmse_bound_db` (CRB over `‖H‖^2`), `gap_db` (objective over LB), `sinr_db`, `rate` (bit/s/Hz), `min_sinr_margin_db`
     (not in sensing only), `power_w`, `power_slack_db`, and of an active surface `surface_power_w`, `first_pass_w`,
     `second_pass_w`, `surface_slack_db` (slack: budget over power) and `surface_room_db` (by how much R may grow within P_s).
+    With `diagnostics=True` also, from the true channels, of the users' rows `c_k = (h_k^* o v)^T G` the gains `channel_gain_db`,
+    the mean `channel_correlation` and the effective `channel_rank` (`exp(-sum q ln q)`, q the singular values over their sum);
+    `channel_coupling`, the mean `sigma^2(Q_c^H Q_s)` of bases of them and of the K leading right singular vectors of `H Psi G`
+    (1: same subspace); of the way back `G^T Psi` `receive_gain_db` (`||.||_F^2`) and `receive_rank`. Each also with the suffix
+    `_first`: of the episode's first design (`refine`: the start; else the start rule's).
     `env.unwrapped.system.diagnostics(scene, design)` adds an MSE that stays finite for singular designs and the power of the
     noise that the CRB neglects.
 
@@ -140,6 +145,7 @@ class ActiveCrbEnv(RisEnv):
     | `csi_error` | 0 | e: the agent knows `X + e rms(X) CN` for X = G and every `h_k`; rewards use X |
     | `correlation` | 0.95 | of the scattered channels from block to block in `fading` |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw scenes from a set |
+    | `diagnostics` | False | True: `info` says how the surface shapes the channels; costs time |
     | `render_mode` | None, `rgb_array` | map, radiated power, amplitudes, phases, SINR, budgets, bound |
     | `preset` | see below | named values of the system's keywords |
 

@@ -92,7 +92,12 @@ class BeampatternEnv(RisEnv):
     that range.
 
     `info` holds `objective` (dBm), `score`, `cost`, `feasible`, `is_success` (= feasible), `margins` (`sinr`, dB),
-    `gains_dbm`, `sinr_db`, `rate` (bit/s/Hz) and `power_w`.
+    `gains_dbm`, `sinr_db`, `rate` (bit/s/Hz) and `power_w`. With `diagnostics=True` also, from the true channels, of the users'
+    rows `h_k^H` and the angles' `g_l^H` the gains `channel_gain_db`, `target_gain_db` (`||h||^2` in dB), the mean correlations
+    `channel_correlation`, `target_correlation` (`|h_i^H h_j|^2 / (||h_i||^2 ||h_j||^2)`), the effective ranks `channel_rank`,
+    `target_rank` (`exp(-sum q ln q)`, q the singular values over their sum), and `channel_coupling`, the mean `sigma^2(Q_c^H
+    Q_s)` of bases of both (1: same subspace). Each also with the suffix `_first`: of the episode's first design (`refine`: the
+    start; else the start rule's).
 
     ## Starting State
 
@@ -122,6 +127,7 @@ class BeampatternEnv(RisEnv):
     | `csi_error` | 0 | e: the agent knows `X + e rms(X) CN` for every channel X; rewards use X |
     | `correlation` | 0.95 | of the scattered channels from block to block in `fading` |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw scenes from a set |
+    | `diagnostics` | False | True: `info` says how the surface shapes the channels; costs time |
     | `render_mode` | None, `rgb_array` | map, beampattern, phases, SINR, power |
     | `preset` | `five`, `sectors` | five directions, or 25 in five sectors (with `num_sensing_beams` 4) |
 

@@ -30,6 +30,7 @@ class EnvConfig:
         penalty: reward = score - penalty * cost (None: the system's default).
         csi_error: relative error of what the agent knows; correlation: of the channel from block to block in `fading`.
         scenes: None, a path of an npz, or a Scene to draw from; scenes_order: `random` or `sequential`.
+        diagnostics: whether `info` says how the surface shapes the channels (costs time, see `ris_gym.diagnostics`).
     """
 
     episode: str = "refine"
@@ -45,6 +46,7 @@ class EnvConfig:
     correlation: float = 0.95
     scenes: str | os.PathLike[str] | Batch | None = None
     scenes_order: str = "random"
+    diagnostics: bool = False
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(EnvConfig))
@@ -91,6 +93,7 @@ def validate(system: System, config: EnvConfig) -> EnvConfig:
     checks.real("step_size", config.step_size, 0.0, 2.0, open_low=True)
     checks.real("csi_error", config.csi_error, 0.0)
     checks.real("correlation", config.correlation, 0.0, 1.0)
+    checks.flag("diagnostics", config.diagnostics)
     penalty = system.default_penalty if config.penalty is None else checks.real("penalty", config.penalty, 0.0)
     if config.csi_error and not system.csi_errors:
         raise ValueError(f"csi_error must be 0 for {system.name}, got {config.csi_error!r}")

@@ -17,11 +17,12 @@ class Core:
     """`num_envs` episodes of one system, advanced together. No autoreset, no spaces: the environments add those.
 
     Attributes:
-        scene, known: the worlds and what may be acted on (batch `num_envs`).
+        scene, known: the worlds and what may be acted on (batch `num_envs`); played: the worlds of the last block.
         raw: raw vectors (B, n) of the current designs; design, metrics: the designs and their metrics on the truth.
         value: penalised score (B,) of the current design, float64; known_metrics: metrics at `known`.
         steps: steps taken in the episode (B,); done: episodes that have ended (B,).
         turns: whether a step sets one raw number, `turn` (B,), by its index in the alphabet.
+        channels: with `diagnostics`, how the last design shaped the channels, name -> (B, ...); `_first`: the first one.
     """
 
     def __init__(self, system: System, config: EnvConfig, num_envs: int = 1) -> None:
@@ -41,6 +42,7 @@ class Core:
         self.observer = Observer(system, self.config)
         self.scene: Any = None
         self.known: Any = None
+        self.played: Any = None
         self.design: Any = None
         self.metrics: Metrics | None = None
         self.known_metrics: Metrics | None = None
@@ -50,6 +52,7 @@ class Core:
         self.done = np.ones(num_envs, bool)
         self._features: np.ndarray = np.zeros((num_envs, 0), np.float32)
         self._next_scene = 0
+        self.channels: dict[str, np.ndarray] = {}
         self._passed: list[np.ndarray] = []
 
     # -- reset --------------------------------------------------------------------------------------------------------------
@@ -100,6 +103,8 @@ class Core:
         if self.observer.designed:
             part = None if mask is None or self.metrics is None else mask
             self._evaluate(part)
+        if self.config.diagnostics:
+            self._first_channels(mask)
 
     def check_scene(self, scene: Any, mask: np.ndarray | None = None) -> Any:
         """The validated scene of reset options, one entry per episode begun (None stays). Raises ValueError, TypeError."""
@@ -187,6 +192,7 @@ class Core:
         before = self.value
         self._evaluate()
         assert self.metrics is not None
+        self._diagnose(self.scene)
         self.steps = self.steps + 1
         ended = self.steps >= self.horizon
         reward = self.value - before if self.episode.kind == "refine" else self.value
@@ -194,15 +200,21 @@ class Core:
 
     def _block(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, Metrics]:
         self.design = self._design()
-        if self.episode.length is not None and (position := getattr(self.scene, "user_position", None)) is not None:
-            self._passed = [*self._passed, position][-self.horizon :]
+        self.played = self.scene
+        self._diagnose(self.scene)
         used, self.scene = self.system.step(self.scene, self.design, rng, self.config.correlation, self.config.csi_error)
+        if self.episode.length is not None and (passed := self.system.trail(self.played, used)) is not None:
+            self._passed = [*self._passed, passed][-self.horizon :]
         reward = np.asarray(self.system.penalised(used, self.config.penalty), np.float64)
         self.known = self.system.known(self.scene)
         self._features = self.observer.scene(self.known)
-        self._evaluate()
+        if self.observer.designed:
+            self._evaluate()
+        else:
+            self.metrics, self.value = used, reward
         self.steps = self.steps + 1
-        return self._end(reward, self.steps >= self.horizon, used)
+        ended, finished = self.steps >= self.horizon, self.system.finished(self.scene)
+        return self._end(reward, ended if finished is None else ended | finished, used)
 
     def _end(
         self, reward: np.ndarray, ended: np.ndarray, metrics: Metrics
@@ -212,6 +224,27 @@ class Core:
         if self.episode.ends == "terminated":
             return reward, ended, never, metrics
         return reward, never, ended, metrics
+
+    def _first_channels(self, mask: np.ndarray | None) -> None:
+        """Diagnostics of new episodes' first designs: the start of `refine`, else the start rule's; sequential: none."""
+        if self.episode.length is not None:
+            return
+        rows = np.arange(self.num_envs) if mask is None else np.flatnonzero(mask)
+        scene, design = self.scene[rows], None if self.design is None else self.design[rows]
+        if not self.observer.designed:
+            known = self.system.known(scene)
+            raw = self.system.start(known, self.config.control).astype(self.real)
+            design = self.system.project(scene, self.system.decode(known, raw, self.config.control))
+        for name, array in self.system.channel_diagnostics(scene, design).items():
+            old = self.channels.get(f"{name}_first")
+            new = np.zeros((self.num_envs, *array.shape[1:])) if old is None else old.copy()
+            new[rows] = array
+            self.channels[f"{name}_first"] = new
+
+    def _diagnose(self, scene: Any) -> None:
+        """Diagnostics of the current design on the scenes that it is for."""
+        if self.config.diagnostics:
+            self.channels = self.channels | self.system.channel_diagnostics(scene, self.design)
 
     def _design(self) -> Any:
         design = self.system.decode(self.known, self.raw, self.config.control)
@@ -253,9 +286,9 @@ class Core:
         return self.observer(self._features, self.known, self.raw, self.design, self.known_metrics, self.steps)
 
     def path(self, index: int) -> np.ndarray | None:
-        """Where the moving user of an episode was in its blocks before, (blocks, 3); None where no user moves."""
+        """What `system.trail` says of an episode's blocks before, (blocks, n), for instance where a user was; None: nothing."""
         count = min(int(self.steps[index]), len(self._passed))
-        return np.stack([position[index] for position in self._passed[-count:]]) if count else None
+        return np.stack([passed[index] for passed in self._passed[-count:]]) if count else None
 
     def info(self, metrics: Metrics) -> dict[str, Any]:
         """Arrays of the `info` dictionary, float64 or bool, fresh; `margins` is nested."""
@@ -264,9 +297,11 @@ class Core:
             "score": metrics.score.astype(np.float64),
             "cost": metrics.cost.astype(np.float64),
             "feasible": metrics.feasible.copy(),
-            "is_success": metrics.feasible.copy(),
+            "is_success": np.array(self.system.success(metrics), bool),
             "margins": {name: array.astype(np.float64) for name, array in metrics.margins.items()},
         }
+        for name, array in self.channels.items():
+            out[name] = array.astype(np.float64)
         for name, array in metrics.physical().items():
             out[name] = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
         return out
@@ -277,7 +312,8 @@ class Views:
 
     In `refine` and `one_shot`, `design` and `metrics` are the current ones (None before a one-shot action). In episodes of
     blocks they are the last design (at first the start rule's) on the true channels of the block to come, which the observation
-    shows at what is known of it; `info` has the block just played. `scene` holds the truth, hidden states included.
+    shows at what is known of it (where it shows no design: those of the block just played, None before the first); `info` has
+    the block just played. `scene` holds the truth, hidden states included.
     `turn`: the raw number that the next action sets (B,), None where an action sets them all.
     """
 

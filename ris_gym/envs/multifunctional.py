@@ -140,7 +140,11 @@ class MultiFunctionalEnv(RisEnv):
     `info` holds `objective`, `score`, `cost`, `feasible`, `is_success` (= feasible), `margins` (`rate`, bit/s/Hz), whatever the
     objective `echo_sinr_db` (r, t), `sum_sinr_db`, `mean_sinr_db`, `min_sinr_db`, and `rate` (bit/s/Hz), `sinr_db` of the users,
     `power_w`, of amplifying kinds `surface_power_w` (with time switching of the slot that needs more), and with time switching
-    `time_fraction`.
+    `time_fraction`. With `diagnostics=True` also, from the true channels, of the users' rows `h_k^H` and the targets' `(a_l^* o
+    theta_i)^T H` the gains `channel_gain_db`, `target_gain_db`, the mean correlations `channel_correlation` (all users; time
+    switching: per slot), `target_correlation` (r, t), the effective ranks `channel_rank`, `target_rank` likewise (`exp(-sum q ln
+    q)`, q the singular values over their sum), and per side `channel_coupling`, the mean `sigma^2(Q_c^H Q_s)` of bases of both.
+    Each also with the suffix `_first`: of the episode's first design (`refine`: the start; else the start rule's).
 
     ## Starting State
 
@@ -172,6 +176,7 @@ class MultiFunctionalEnv(RisEnv):
     | `csi_error` | 0 | e: the agent knows `X + e rms(X) CN` for H, every `G_i`, `g_k` and `alpha_l`; rewards use X |
     | `correlation` | 0.95 | of the scattered channels from block to block in `fading` |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw scenes from a set |
+    | `diagnostics` | False | True: `info` says how the surface shapes the channels; costs time |
     | `render_mode` | None, `rgb_array` | map, beampattern of both sides, coefficients, rates, budgets, echo SINRs |
     | `preset` | see below | named values of the system's keywords |
 

@@ -129,7 +129,10 @@ class NonOrthogonalEnv(RisEnv):
     `info` holds `objective`, `score`, `cost`, `feasible`, `is_success` (= feasible), `margins`, and, means over the blocks,
     `crlb_symbol`, `crlb_angle` (rad^2), `mutual_information`, `rate` (`log2(1 + SNR)` of the user that decodes; bit/symbol),
     `gain_comm`, `gain_sense` (`|g| / L`); with two blocks `peb_m` (bound of the position error, m), in `tracking`
-    `position_error_m` (mean of the belief on which the design was made to the true position, m).
+    `position_error_m` (mean of the belief on which the design was made to the true position, m). With `diagnostics=True` also,
+    from the true channels, per block `channel_gain_db`, `target_gain_db`: `||H diag(xi) G||_F^2` in dB of the user that decodes
+    and of the one that is localised; these channels have rank one, so that correlation, rank and coupling are 1 by construction.
+    Each also with the suffix `_first`: of the episode's first design (`refine`: the start, `one_shot`: the start rule's).
 
     ## Starting State
 
@@ -169,6 +172,7 @@ class NonOrthogonalEnv(RisEnv):
     | `csi_error` | 0 | e: the agent knows `u + e (2 pi / L_y, 2 pi / L_z) o N(0, I)` of each user: e beam widths; rewards use u |
     | `correlation` | 0.95 | has no effect: nothing fades |
     | `scenes`, `scenes_order` | None / path / Scene, `random` / `sequential` | draw scenes from a set |
+    | `diagnostics` | False | True: `info` says how the surface shapes the channels; costs time |
     | `render_mode` | None, `rgb_array` | map (path, belief), gain over azimuth, phases, gains, bounds |
     | `preset` | see below | named values of the system's keywords |
 

@@ -25,10 +25,10 @@ class Observer:
 
     def __init__(self, system: System, config: EnvConfig) -> None:
         self.system, self.config = system, config
-        kind, self.horizon = episode_of(system, config).kind, horizon_of(system, config)
+        episode, self.horizon = episode_of(system, config), horizon_of(system, config)
         self.local = config.observation == "local"
-        self.timed, self.turns = kind == "refine", takes_turns(system, config)
-        self.designed = kind != "single" or self.local
+        self.timed, self.turns = episode.kind == "refine", takes_turns(system, config)
+        self.designed = (episode.kind != "single" and episode.designed) or self.local
         self.layout = self._layout()
         self.size = next(reversed(self.layout.values()))[1]
         scene_names = list(system.observe_scene(self._probe()[0]))
@@ -41,9 +41,11 @@ class Observer:
 
     def _layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
         known, raw = self._probe()
-        design = self.system.decode(known, raw, self.config.control)
-        metrics = self.system.evaluate(known, design)
-        features = {**self.system.observe_scene(known), **self._design(known, raw, design, metrics, np.zeros(1, np.int64))}
+        features = dict(self.system.observe_scene(known))
+        if self.designed:
+            design = self.system.decode(known, raw, self.config.control)
+            metrics = self.system.evaluate(known, design)
+            features |= self._design(known, raw, design, metrics, np.zeros(1, np.int64))
         layout, start = {}, 0
         for name, array in features.items():
             shape = tuple(array.shape[1:])
@@ -54,8 +56,6 @@ class Observer:
     def _design(
         self, known: Any, raw: np.ndarray, design: Any, metrics: Metrics, steps: np.ndarray
     ) -> Mapping[str, np.ndarray]:
-        if not self.designed:
-            return {}
         features = {"raw": raw} | self.system.observe_design(known, design, metrics)
         if self.timed:
             features["time_left"] = 1.0 - steps[:, None] / self.horizon
@@ -83,8 +83,7 @@ class Observer:
         for name, array in features.items():
             start, stop, _ = self.layout[name]
             out[:, start:stop] = array.reshape(len(array), stop - start)
-        if self.designed:
-            clip(out[:, self.layout["raw"][1] :])
+        clip(out[:, self.layout["raw"][1] :])
         return out
 
 

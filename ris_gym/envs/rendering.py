@@ -35,7 +35,7 @@ def figure(
         index: which entry of the batch.
         title: left part of the headline (default: the system's name); objective and feasibility stand to its right.
         dpi: pixels per inch of the 12 x 7 inch figure.
-        path: where a moving user was in the blocks before, (blocks, 3), m; for systems whose picture shows it.
+        path: what `system.trail` says of the blocks before, (blocks, n): where a moving user was, m, or another trace.
 
     Returns:
         A `matplotlib.figure.Figure` that belongs to no window; `figure.savefig(path)` writes it.
@@ -73,13 +73,15 @@ def pixels(drawn: Figure) -> np.ndarray:
 def frame(env: Any, index: int = 0) -> np.ndarray:
     """The picture (height, width, 3) uint8 of episode `index` of an environment that has been reset.
 
-    Without a current design (before the step of a `one_shot` episode) only the scene is drawn.
+    Without a current design (before the step of a `one_shot` episode) only the scene is drawn. Where the observations of
+    an episode of blocks show no design, the block just played is drawn.
     """
     core = env.unwrapped.core
     steps = int(core.steps[index])
     designed = core.observer.designed or steps > 0
     title = f"{core.system.name}   {core.config.episode}, step {steps} of {core.horizon}"
-    return pixels(figure(core.system, core.scene, core.design if designed else None, index, title, path=core.path(index)))
+    scene = core.scene if core.observer.designed or steps == 0 or core.episode.kind != "blocks" else core.played
+    return pixels(figure(core.system, scene, core.design if designed else None, index, title, path=core.path(index)))
 
 
 def _picture(system: System) -> Any:

@@ -41,6 +41,8 @@ class Episode:
         preset: the preset taken where the user asks for this episode and gives none.
         sampler: name of the system's method that draws the scenes of this episode, `(rng, batch, csi_error, dtype)` as `sample`.
         fixed: environment keywords that do not apply: anything but their default is refused.
+        designed: whether the last design is part of what is observed, valued at the scene to come (`blocks` only); else it is
+            valued in the block that it was made for alone, and pictures show that block.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Episode:
     preset: str | None = None
     sampler: str = "sample"
     fixed: tuple[str, ...] = ()
+    designed: bool = True
 
 
 REFINE = Episode("refine", "refine")
@@ -83,6 +86,8 @@ class Metrics(Batch):
     Args:
         objective: (B,) in the system's `unit`; margins: name -> (B, n), met when >= -1e-3; cost: (B,) >= 0;
         score: (B,) O(1), maximised; feasible: (B,) bool, all margins met.
+
+    A subclass for sequential scenes may have a field `counted` (B,): 0 in frames that means over an episode leave out, else 1.
     """
 
     objective: Array
@@ -133,6 +138,10 @@ class System(ABC):
     """Scene fields that `known` sets to None (true states, pre-drawn noise)."""
     csi_errors: ClassVar[bool] = True
     """Whether `csi_error` applies."""
+    final: ClassVar[tuple[str, ...]] = ()
+    """Sequential systems: `objective` and physical quantities of which the last frame counts, not the mean over frames."""
+    bound_of: ClassVar[str] = "objective"
+    """What certified bounds are of: `objective`, or `score`: the penalised score, whose weight they take as `penalty`."""
     scene: ClassVar[type[Batch]]
     design: ClassVar[type[Batch]]
 
@@ -189,6 +198,17 @@ class System(ABC):
         """
         return None
 
+    def finished(self, scene: Any) -> np.ndarray | None:
+        """Sequential scenes (B,) bool that have come to their end, by a decision or by their length; None: by length alone.
+
+        In such scenes `step` changes nothing and scores 0.
+        """
+        return None
+
+    def success(self, metrics: Any) -> Any:
+        """What `info["is_success"]` says, (B,) bool: by default that all margins are met."""
+        return metrics.feasible
+
     def known(self, scene: Any) -> Any:
         """What may be acted on: estimates in the place of truths, hidden arrays None."""
         changes: dict[str, Any] = dict.fromkeys(self.hidden)
@@ -213,8 +233,16 @@ class System(ABC):
     def evaluate(self, scene: Any, design: Any) -> Any:
         """Metrics of a design on the true scene."""
 
+    def trail(self, scene: Any, metrics: Any) -> np.ndarray | None:
+        """What pictures show of the blocks before, (B, n), from a block's scene and metrics: where a moving user was, m."""
+        return getattr(scene, "user_position", None)
+
     def diagnostics(self, scene: Any, design: Any) -> dict[str, np.ndarray]:
         """Quantities worth looking at that are too costly for every step, name -> (B,): for validation, tables and pictures."""
+        return {}
+
+    def channel_diagnostics(self, scene: Any, design: Any) -> dict[str, np.ndarray]:
+        """How the design shapes the true channels (`ris_gym.diagnostics`), name -> (B, ...): `info` with `diagnostics=True`."""
         return {}
 
     def advance(self, scene: Any, design: Any, rng: np.random.Generator, correlation: float, csi_error: float) -> Any:

@@ -1,7 +1,8 @@
 """Parametrisation over the registry: `paper` is every registered paper, `combination` every valid (paper, keywords).
 
-`discrete_paper` is every paper whose surface may have an alphabet (fixture `alphabet`: the fields for it), `preset` every (paper,
-name of a preset). Papers with many kinds (`PAIRED`) have combinations that cover every pair of values.
+`discrete_paper` is every paper whose surface may have an alphabet (fixture `alphabet`: the fields for it), `refine_paper` every
+one with the episode `refine`, `preset` every (paper, name of a preset), `local_preset` the same with every observation. Papers
+with many kinds (`PAIRED`) have combinations that cover every pair of values.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ OWN: dict[str, dict[str, Any]] = {
         "num_users": (1, 1), "num_targets": (1, 1),
     },
     "nonorthogonal": {"surface_shape": (2, 2), "num_frames": 3},
+    "vehicular": {"num_frames": 3, "num_users": 2, "num_cols": 4, "num_rows": 1},
+    "anchor": {"num_elements": 4, "num_pilots": 4, "codeword_iterations": 5},
 }  # fmt: skip
 """What a paper needs beside or instead of `SMALL`."""
 
@@ -41,11 +44,15 @@ def fields_of(paper: registry.Paper) -> set[str]:
 
 
 def sized(paper: registry.Paper, num_elements: int) -> dict[str, Any]:
-    """Fields of a surface with that many elements."""
+    """Fields of a surface with that many elements (`anchor`: the next power of two)."""
+    if paper.name == "anchor":
+        return {"num_elements": 1 << (num_elements - 1).bit_length()}
     if "num_elements" in fields_of(paper):
         return {"num_elements": num_elements}
     if "surface_shape" in fields_of(paper):
         return {"surface_shape": (num_elements, 1)}
+    if "num_cols" in fields_of(paper):
+        return {"num_cols": num_elements, "num_rows": 1}
     return {"num_elements_h": num_elements, "num_elements_v": 1}
 
 
@@ -60,14 +67,24 @@ def elements() -> Callable[[registry.Paper, int], dict[str, Any]]:
 
 
 @pytest.fixture
+def fit() -> Callable[..., dict[str, Any]]:
+    """`fit(paper, **keywords)`: the keywords without those that do not apply in the paper's episode."""
+    return lambda paper, **keywords: fitting(registry.load(paper.system), keywords)
+
+
+@pytest.fixture
 def alphabet() -> Callable[[registry.Paper, int], dict[str, Any]]:
     return lettered
 
 
 def fitting(system_class: Any, keywords: dict[str, Any]) -> dict[str, Any]:
-    """The keywords without those that do not apply in their episode."""
-    fixed = next((form.fixed for form in system_class.episodes if form.name == keywords.get("episode")), ())
-    return {name: value for name, value in keywords.items() if name not in fixed}
+    """The keywords without those that do not apply in their episode; a horizon becomes the field that sets its length."""
+    episode = keywords.get("episode", system_class.episodes[0].name)
+    form = next((form for form in system_class.episodes if form.name == episode), None)
+    if form is None:
+        return keywords
+    length = {form.length: keywords["horizon"]} if form.length is not None and keywords.get("horizon", 1) > 1 else {}
+    return length | {name: value for name, value in keywords.items() if name not in form.fixed}
 
 
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -209,6 +226,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "discrete_paper" in metafunc.fixturenames:
         discrete = [paper for paper in papers if "phase_bits" in fields_of(paper)]
         metafunc.parametrize("discrete_paper", discrete, ids=[paper.name for paper in discrete])
+    if "refine_paper" in metafunc.fixturenames:
+        refine = [paper for paper in papers if any(e.kind == "refine" for e in registry.load(paper.system).episodes)]
+        metafunc.parametrize("refine_paper", refine, ids=[paper.name for paper in refine])
+    if "local_preset" in metafunc.fixturenames:
+        presets = [
+            (paper, preset, observation)
+            for paper in papers
+            for preset in registry.load(paper.system).presets
+            for observation in registry.load(paper.system).observations
+        ]
+        metafunc.parametrize("local_preset", presets, ids=[f"{p.name}-{preset}-{seen}" for p, preset, seen in presets])
     if "preset" in metafunc.fixturenames:
         presets = [(paper, preset) for paper in papers for preset in registry.load(paper.system).presets]
         metafunc.parametrize("preset", presets, ids=[f"{paper.name}-{preset}" for paper, preset in presets])

@@ -37,16 +37,17 @@ def test_vector(vector_combination: Combination) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_vector_with_time_limit(paper: Any, limit: int) -> None:
-    testing.check_vector_env(paper.id, num_envs=3, horizon=3, max_episode_steps=limit)
+def test_vector_with_time_limit(fit: Any, paper: Any, limit: int) -> None:
+    testing.check_vector_env(paper.id, num_envs=3, max_episode_steps=limit, **fit(paper, horizon=3))
 
 
-def test_double_precision(paper: Any) -> None:
-    testing.check_vector_env(paper.id, num_envs=3, horizon=2, dtype="complex128", start="random", tolerance=1e-6)
+def test_double_precision(fit: Any, paper: Any) -> None:
+    keywords = fit(paper, horizon=2, start="random")
+    testing.check_vector_env(paper.id, num_envs=3, dtype="complex128", tolerance=1e-6, **keywords)
 
 
-def test_gymnasium_checks_rendering_too(elements: Any, paper: Any) -> None:
-    env = gymnasium.make(paper.id, render_mode="rgb_array", horizon=2, **elements(paper, 3)).unwrapped
+def test_gymnasium_checks_rendering_too(fit: Any, elements: Any, paper: Any) -> None:
+    env = gymnasium.make(paper.id, render_mode="rgb_array", **fit(paper, horizon=2), **elements(paper, 3)).unwrapped
     gymnasium_check(env)
     env.close()
 
@@ -55,6 +56,6 @@ def test_gymnasium_wrappers(make: Any, paper: Any) -> None:
     env = make(paper, 3, horizon=3)
     env = gymnasium.wrappers.vector.RecordEpisodeStatistics(gymnasium.wrappers.vector.NormalizeReward(env))
     env.reset(seed=0)
-    for _ in range(3):
+    for _ in range(env.unwrapped.horizon):
         *_, infos = env.step(env.action_space.sample())
-    assert infos["_episode"].all() and (infos["episode"]["l"] == 3).all()
+    assert infos["_episode"].all() and (infos["episode"]["l"] == env.unwrapped.horizon).all()

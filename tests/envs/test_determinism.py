@@ -43,7 +43,10 @@ def test_same_seed_same_bytes(make: Any, episode: Any, num_envs: int | None) -> 
 @pytest.mark.parametrize("num_envs", [None, 3])
 def test_reset_without_seed_goes_on(make: Any, paper: Any, num_envs: int | None) -> None:
     env = make(paper, num_envs)
-    observations = [env.reset(seed=3)[0], env.reset()[0], env.reset(seed=3)[0]]
+    action, observations = actions_of(env, 1)[0], []
+    for seed in (3, None, 3):
+        env.reset(seed=seed)
+        observations.append(env.step(action)[0])
     assert np.array_equal(observations[0], observations[2]) and not np.array_equal(observations[0], observations[1])
 
 

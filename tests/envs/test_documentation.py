@@ -38,7 +38,7 @@ def test_names_everything(make: Any, paper: Any, page: str) -> None:
     for control in system_class.controls:
         wanted += [control, *(variable.name for variable in system_class().variables(control))]
     for episode in system_class.episodes:
-        env = make(paper, episode=episode.name, observation="local")
+        env = make(paper, episode=episode.name, observation=system_class.observations[-1])
         env.reset(seed=0)
         info = env.step(env.action_space.sample())[-1]
         wanted += [episode.name, *env.unwrapped.observation_layout, *info, *info["margins"]]

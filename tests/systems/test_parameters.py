@@ -110,7 +110,7 @@ def test_every_field_is_validated(name: str) -> None:
         elif isinstance(default, tuple):
             bad += [math.nan, "three", (math.nan,) * len(default), ("a",) * len(default), (*default, object())]
         else:
-            bad += ["three", math.nan, -1000 if field.name.endswith("_deg") else -1]  # an angle may be negative
+            bad += ["three", math.nan, -1000 if field.name.endswith(("_deg", "_db")) else -1]  # may be negative
         for value in bad:
             if isinstance(value, int) and value == 10**30 and field.name.startswith("num"):
                 continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ris_gym import channels
+from ris_gym import channels, diagnostics
 from ris_gym import variables as var
 from ris_gym.arrays import Array, Constant, namespace
 from ris_gym.geometry import distance
@@ -248,6 +248,20 @@ class ActiveCrb(System):
         scene, design = scene.to_numpy(), design.to_numpy()
         out = {"bayes_mse_db": physics.bayes_mse_db(self, scene, design)}
         return out if self.passive else out | {"neglected_noise_db": physics.neglected_noise_db(scene, design)}
+
+    def channel_diagnostics(self, scene: ActiveCrbScene, design: ActiveCrbDesign) -> dict[str, np.ndarray]:
+        """Gain, correlation and rank of users, their coupling with the illumination (the K leading right singular vectors of
+        `H Psi G`), gain and rank of the way back `G^T Psi`."""
+        scene, design = diagnostics.double(scene, design)
+        users = physics.effective_rows(np, scene, design.coefficients)
+        through = design.coefficients[..., None] * scene.bs_ris
+        _, sigma, right = np.linalg.svd(scene.target_response @ through, full_matrices=False)
+        lit = (sigma[..., None] * right)[:, : users.shape[1]]
+        return diagnostics.of_rows("channel", users) | {
+            "channel_coupling": diagnostics.coupling(users, lit),
+            "receive_gain_db": diagnostics.matrix_gain_db(through.mT),
+            "receive_rank": diagnostics.effective_rank(through.mT),
+        }
 
     def radiated_w(self, scene: ActiveCrbScene, design: ActiveCrbDesign, psi: np.ndarray) -> np.ndarray:
         """Power that the surface radiates in the first pass towards `psi` (n,), sines of angles from its normal, (B, n), W."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ris_gym import diagnostics
 from ris_gym import variables as var
 from ris_gym.arrays import Array, Constant, abs2, at_least, energy, namespace
 from ris_gym.geometry import distance, steering_vector
@@ -272,6 +273,15 @@ class Beampattern(System):
             rate=xp.log1p(10.0 ** (sinr_db / 10.0)) / math.log(2.0),
             power_w=power_w,
         )
+
+    def channel_diagnostics(self, scene: BeampatternScene, design: BeampatternDesign) -> dict[str, np.ndarray]:
+        """Gain, correlation and rank of users (`channel_*`) and of angles (`target_*`), and the coupling between them."""
+        scene, design = diagnostics.double(scene, design)
+        v = design.coefficients[:, None]
+        users = scene.bs_user.conj() + (scene.ris_user.conj() * v) @ scene.bs_ris
+        targets = (self.departure.double * v) @ scene.bs_ris
+        rows = diagnostics.of_rows("channel", users) | diagnostics.of_rows("target", targets)
+        return rows | {"channel_coupling": diagnostics.coupling(users, targets)}
 
     def beampattern_dbm(self, scene: BeampatternScene, design: BeampatternDesign, angles_deg: np.ndarray) -> np.ndarray:
         """Beampattern gain over any angles (degrees, (n,)), (B, n) dBm, floored like the objective. numpy."""

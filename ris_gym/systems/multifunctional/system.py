@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ris_gym import diagnostics
 from ris_gym import variables as var
 from ris_gym.arrays import Array, namespace
 from ris_gym.systems import checks
@@ -99,6 +100,28 @@ class MultiFunctional(Parameters):
     def draw_estimates(self, scene: MultiFunctionalScene, rng: np.random.Generator, csi_error: float) -> MultiFunctionalScene:
         """Estimates `X + e rms(X) CN` of every link and of the targets' gains."""
         return sampler.with_estimates(self, scene, rng, csi_error)
+
+    def channel_diagnostics(self, scene: MultiFunctionalScene, design: MultiFunctionalDesign) -> dict[str, np.ndarray]:
+        """Gain of every user and target; correlation and rank of users (all together; time switching: per side, as each slot has
+        its own beams), correlation and rank of targets and the coupling per side, (B, 2)."""
+        scene, design = diagnostics.double(scene, design)
+        theta, sides = design.coefficients, (np.flatnonzero(self.user_side == 0), np.flatnonzero(self.user_side == 1))
+        users = (scene.ris_user.conj() * theta[:, self.user_side]) @ scene.bs_ris
+        targets = (scene.target_steering.conj() * theta[:, self.target_side]) @ scene.bs_ris
+        seen = [users[:, sides[i]] if self.time_switching else users for i in range(2)]
+        lit = [targets[:, self.target_side == i] for i in range(2)]
+
+        def both(function: Any, *pairs: list[np.ndarray]) -> np.ndarray:
+            return np.stack([function(*parts) for parts in zip(*pairs, strict=True)], axis=-1)
+
+        each = {"correlation": diagnostics.mean_correlation, "rank": diagnostics.effective_rank}
+        return {
+            "channel_gain_db": diagnostics.gain_db(users),
+            **{f"channel_{name}": both(f, seen) if self.time_switching else f(users) for name, f in each.items()},
+            "target_gain_db": diagnostics.gain_db(targets),
+            **{f"target_{name}": both(f, lit) for name, f in each.items()},
+            "channel_coupling": both(diagnostics.coupling, seen, lit),
+        }
 
     def evaluate(self, scene: MultiFunctionalScene, design: MultiFunctionalDesign) -> MultiFunctionalMetrics:
         """Metrics (sections 4 and 5). Array-API generic."""

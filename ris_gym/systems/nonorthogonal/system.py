@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ris_gym import diagnostics
 from ris_gym import variables as var
 from ris_gym.arrays import Array, cis, energy, namespace
 from ris_gym.surfaces import discrete_phase, quantise_phase
@@ -145,6 +146,18 @@ class NonOrthogonal(Parameters):
     def aim(self, known: NonOrthogonalScene, memory: Mapping[str, Any] | None = None) -> Aim | None:
         """Offsets of the believed position in `tracking`, see `aiming`; None on static scenes."""
         return None if known.frame is None else aiming.aim(self, known, memory)
+
+    def channel_diagnostics(self, scene: NonOrthogonalScene, design: NonOrthogonalDesign) -> dict[str, np.ndarray]:
+        """`||H diag(xi) G||_F^2` per block of the user that decodes and of the one that is localised; all else is of rank one."""
+        scene, design = diagnostics.double(scene, design)
+        gain = np.abs(physics.moments(np, scene, design.coefficients)[..., :2]) ** 2
+        common = np.abs(scene.gain_bs_ris) ** 2 * np.sum(np.abs(scene.bs_steering) ** 2, axis=-1) * self.num_user_antennas
+        decodes = scene.gain_ris_user if scene.gain_ris_comm is None else scene.gain_ris_comm
+        parts = {"channel": (gain[..., 0], decodes), "target": (gain[..., 1], scene.gain_ris_user)}
+        return {
+            f"{name}_gain_db": diagnostics.gain_db((np.sqrt(common * power) * np.abs(last))[..., None])
+            for name, (power, last) in parts.items()
+        }
 
     def self_check(self, seed: int = 0) -> dict[str, float]:
         """Deviations of the closed forms from explicit ones, by name: see `self_check.run`, and `self_check.TOLERANCES`."""

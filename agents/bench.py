@@ -65,31 +65,35 @@ def bench(
 
 
 def row(system: Any, batch: int, repeats: int = 5, seconds: float = 0.3) -> dict[str, Any]:
-    """One row: rates in environment steps per CPU second, parts in microseconds per environment step."""
+    """One row: rates in environment steps per CPU second, parts in microseconds per environment step.
+
+    Systems whose episodes are sequential only have one rate, that of their own episode, as static and as fresh.
+    """
 
     def time_of(function: Callable[[], Any]) -> float:
         return 1e6 * measure(function, repeats, seconds) / batch
 
-    static, fresh = _stepper(system, batch, "refine"), _stepper(system, batch, "one_shot")
-    local = _stepper(system, batch, "refine", observation="local")
+    forms, local = [episode.name for episode in system.episodes], "local" in system.observations
+    static, fresh = (_stepper(system, batch, form if form in forms else forms[0]) for form in ("refine", "one_shot"))
     rng = np.random.default_rng(0)
     dtype = "complex64"
     real = np.float32
     scene = system.sample(rng, batch=batch, dtype=dtype)
-    raw = system.start(scene, "full").astype(real)
-    design = system.decode(scene, raw, "full")
+    known = system.known(scene)
+    raw = system.start(known, "full").astype(real)
+    design = system.decode(known, raw, "full")
     normals = count_normals(system, batch)
     metrics = system.evaluate(scene, design)
     times = {
         "static": time_of(static),
         "fresh": time_of(fresh),
-        "local": time_of(local),
+        "local": time_of(_stepper(system, batch, "refine", observation="local")) if local else np.nan,
         "random_numbers": time_of(lambda: rng.standard_normal(normals, dtype=real)),
         "sample": time_of(lambda: system.sample(rng, batch=batch, dtype=dtype)),
-        "decode": time_of(lambda: system.decode(scene, raw, "full")),
+        "decode": time_of(lambda: system.decode(known, raw, "full")),
         "metrics": time_of(lambda: system.evaluate(scene, design)),
-        "observation": time_of(lambda: (system.observe_scene(scene), system.observe_design(scene, design, metrics))),
-        "local_features": time_of(lambda: system.observe_local(scene, raw, "full", system.default_penalty)),
+        "observation": time_of(lambda: (system.observe_scene(known), system.observe_design(known, design, metrics))),
+        "local_features": time_of(lambda: system.observe_local(known, raw, "full", system.default_penalty)) if local else np.nan,
     }
     used = times["sample"] + times["decode"] + times["metrics"]
     return {

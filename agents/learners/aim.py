@@ -17,6 +17,7 @@ from agents.aim.network import AimNetwork
 from agents.aim.policy import AimAgent, own_memory
 from agents.artefact import Artefact
 from agents.learners.base import Setup
+from agents.learners.weights import fill
 
 __all__ = ["AimLearner", "build", "load"]
 
@@ -40,13 +41,7 @@ def load(stored: Artefact, system: Any, penalty: float | None, steps: int | None
     designer = str(settings.pop("designer"))
     del settings["kind"]
     network = AimNetwork(**settings)
-    expected = {key: tuple(item.shape) for key, item in network.state_dict().items()}
-    found = {key: tuple(item.shape) for key, item in stored.weights.items()}
-    if expected != found:
-        key = sorted({*expected.items()} ^ {*found.items()})[0][0]
-        raise ValueError(f"array {key!r} has shape {found.get(key)}, needed {expected.get(key)}")
-    network.load_state_dict({key: torch.from_numpy(np.array(item)) for key, item in stored.weights.items()})
-    network.eval()
+    fill(network, stored.weights)
     return AimAgent(system, network, designer, stored.env.get("kwargs", {}), name, penalty)
 
 

@@ -15,6 +15,7 @@ import torch
 
 from agents.artefact import Artefact
 from agents.learners.base import Setup
+from agents.learners.weights import fill
 from agents.unfolded.network import UnfoldedNetwork, value
 from agents.unfolded.policy import UnfoldedAgent
 
@@ -36,13 +37,7 @@ def load(stored: Artefact, system: Any, penalty: float | None, steps: int | None
     """
     settings = {key: item for key, item in stored.network.items() if key not in ("kind", "control")}
     network = UnfoldedNetwork(**settings)
-    expected = {key: tuple(item.shape) for key, item in network.state_dict().items()}
-    found = {key: tuple(item.shape) for key, item in stored.weights.items()}
-    if expected != found:
-        key = sorted({*expected.items()} ^ {*found.items()})[0][0]
-        raise ValueError(f"array {key!r} has shape {found.get(key)}, needed {expected.get(key)}")
-    network.load_state_dict({key: torch.from_numpy(np.array(item)) for key, item in stored.weights.items()})
-    network.eval()
+    fill(network, stored.weights)
     return UnfoldedAgent(system, network, name, penalty, str(stored.network.get("control", "full")), steps)
 
 

@@ -41,7 +41,7 @@ MAIN: dict[str, tuple[str, ...]] = {
     "active_crb": ("refine", "unfolded"),
     "multifunctional": ("refine", "unfolded"),
     "nonorthogonal": ("one_shot", "refine"),
-    "nonorthogonal-tracking": ("tracking",),
+    "nonorthogonal-tracking": ("aim", "tracking"),
 }
 """What is trained unless recipes are named."""
 

@@ -145,7 +145,7 @@ PAGES: dict[str, dict[str, Entry]] = {
     "nonorthogonal": {
         "nonorthogonal-learning": Entry(learning, Path("nonorthogonal/physical/nonorthogonal-learning")),
         "nonorthogonal-generalisation": Entry(generalisation, Path("nonorthogonal/generalisation/nonorthogonal-generalisation")),
-        "nonorthogonal-tracking": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-tracking")),
+        "nonorthogonal-aim": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-aim")),
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

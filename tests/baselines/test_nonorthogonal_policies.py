@@ -14,7 +14,7 @@ from ris_gym.testing import check_monotone
 
 NAMES = [
     "cross_entropy", "coordinate_descent", "localisation_only", "td_isac", "align", "max_gain", "exhaustive", "gradient",
-    "random", "hold", "widen", "oracle", "prox_linear",
+    "random", "hold", "fold", "widen", "oracle", "prox_linear",
 ]  # fmt: skip
 CONTINUOUS = ("align", "max_gain", "gradient", "random", "prox_linear")
 SMALL = {"surface_shape": (2, 3), "num_antennas": 4, "user_shape": (2, 3)}
@@ -67,8 +67,8 @@ def test_contract(case):
             last = metrics.objective if solution.history_of == "objective" else system.penalised(metrics)
             np.testing.assert_allclose(solution.history[-1], last, atol=1e-9)
         reached[name] = np.asarray(system.penalised(metrics))
-        assert (solution.memory is None) is (name not in ("hold", "widen", "oracle"))
-        if name in ("exhaustive", "coordinate_descent", "hold", "widen", "max_gain"):
+        assert (solution.memory is None) is (name not in ("hold", "fold", "widen", "oracle"))
+        if name in ("exhaustive", "coordinate_descent", "hold", "fold", "widen", "max_gain"):
             assert solution.feasible.all()
         assert (solution.status == "optimal").all() == (name == "exhaustive")
     for name in NAMES[:-1]:

@@ -21,7 +21,6 @@ LEAST_DEPTH = 1e-3
 """|k_x| is clipped below by this, so that D stays invertible (a belief may leave the half-space of the surface)."""
 VISIBLE = 0.99
 """Largest k_y^2 + k_z^2 of an estimate."""
-TRACKED = ("frame", "velocity", "belief_mean", "belief_cov", "motion_noise", "measurement_noise", "symbols_ahead")
 
 
 def unit(origin_m: np.ndarray, point_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,14 @@ from baselines.vehicular.benchmarks import BENCHMARKS, benchmark
 from baselines.vehicular.bound import pass_bound
 from baselines.vehicular.look_ahead import LookAhead
 from baselines.vehicular.myopic import Myopic
+from baselines.vehicular.reflector import Reflector
 from baselines.vehicular.rules import Always, Event, Fixed, NeedOnly, Never
 
 __all__ = ["BENCHMARKS", "benchmark"]
 
 POLICIES = {
     "myopic": Myopic, "look_ahead": LookAhead, "need_only": NeedOnly, "event": Event, "fixed": Fixed, "always": Always,
-    "never": Never,
+    "never": Never, "reflector": Reflector,
 }  # fmt: skip
 
 for _name, _policy in POLICIES.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from baselines.policy import Solution
 from baselines.tools.linalg import Array
 from ris_gym.systems.vehicular import beams, motion, planning, radar
 
-HIDING = ("never", "always", "apart")
 HIDDEN_DB, APART = 30.0, 0.01
 WIDE_REFLECT = 0.5
 
@@ -59,14 +58,15 @@ class FramePolicy:
     chunk: int = 64
     name: str = ""
     privileged: bool = False
+    hiding: ClassVar[tuple[str, ...]] = ("never", "always", "apart")
 
     def __post_init__(self) -> None:
         if self.penalty is None:
             self.penalty = float(self.system.default_penalty)
         if not isinstance(self.wide, bool):
             raise ValueError(f"wide must be True or False, got {self.wide!r}")
-        if self.hide not in HIDING:
-            raise ValueError(f"hide must be one of {HIDING}, got {self.hide!r}")
+        if self.hide not in self.hiding:
+            raise ValueError(f"hide must be one of {self.hiding}, got {self.hide!r}")
         if int(self.chunk) != self.chunk or self.chunk < 1:
             raise ValueError(f"chunk must be an integer of at least 1, got {self.chunk!r}")
 
@@ -90,13 +90,17 @@ class FramePolicy:
             seconds=time.perf_counter() - begin,
         )
 
+    def decided(self, outset: Outset) -> tuple[Array, Array | None, np.ndarray | None]:
+        """Shares, suppressions (None without a radar) and reflecting vehicles (None: the next one), (B, K) each."""
+        return self.shares(outset), outset.suppression, None
+
     def _part(self, known: Any) -> Any:
         outset = self.outset(known)
         real = np.asarray(known.belief_mean).dtype
-        given = (self.shares(outset), outset.reflect_width, outset.refract_width)
-        share, wide_e, wide_c = (np.asarray(array).astype(real) for array in given)
-        hidden = None if outset.suppression is None else outset.suppression.astype(real)
-        return self.system.made(share, wide_e, wide_c, hidden)
+        share, hidden, reflector = self.decided(outset)
+        wide_e, wide_c = (array.astype(real) for array in (outset.reflect_width, outset.refract_width))
+        hidden = None if hidden is None else hidden.astype(real)
+        return self.system.made(share.astype(real), wide_e, wide_c, hidden, reflector)
 
     def outset(self, known: Any) -> Outset:
         """The belief ahead and the widths."""
@@ -110,7 +114,7 @@ class FramePolicy:
         full, suppression = planning.mean_echo(system, look, wide_e), None
         if system.unauthorised_radar:
             suppression = np.zeros_like(full)
-            if self.hide != "never":
+            if self.hide in ("always", "apart"):
                 suppression += min(HIDDEN_DB / system.suppression_span_db, 1.0)
             if self.hide == "apart":
                 to_radar, _ = radar.believed(system, look.mean, look.covariance)

@@ -116,7 +116,7 @@ def limit(system: Parameters) -> float:
 # -- planning -------------------------------------------------------------------------------------------------------------------
 
 
-def _planned(system: Parameters, look: Outlook, design: VehicularDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def planned(system: Parameters, look: Outlook, design: VehicularDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A_b with and without suppression, and A_r, at the believed directions (B, K)."""
     shape = look.spread.shape
     flat = lambda array: np.asarray(array, float).reshape(-1, *np.shape(array)[2:])  # noqa: E731
@@ -130,7 +130,7 @@ def _planned(system: Parameters, look: Outlook, design: VehicularDesign) -> tupl
 
 def kept(system: Parameters, look: Outlook, design: VehicularDesign) -> np.ndarray:
     """Factor of the BS's echo under suppression, at the believed directions (B, K)."""
-    with_it, without, _ = _planned(system, look, design)
+    with_it, without, _ = planned(system, look, design)
     return with_it / np.maximum(without, 1e-12)
 
 
@@ -143,5 +143,5 @@ def expected_snr(system: Parameters, look: Outlook, design: VehicularDesign) -> 
         if system.cyclic:
             helper[:, 0] = 1.0 - share[:, -1]
     level = system.reflect_share * share + helper
-    leaked: Any = _planned(system, look, design)[2]
+    leaked: Any = planned(system, look, design)[2]
     return level * echo_energy(system, look.mean[..., 0]) * leaked

@@ -283,7 +283,7 @@ def _reproduce(argv: list[str]) -> None:
     config = _parse(argv[words:], Reproduce, "reproduce")
     if config.list or not words:
         for name, figure in figures().items():
-            print(f"{name:24} {figure.title}")
+            print(f"{name:26} {figure.title}")
         return
     overrides = read_overrides(config.config) if config.config else None
     chosen = [(figure, configuration(figure, config.quick, config.scenes, overrides)) for figure in select(argv[:words])]

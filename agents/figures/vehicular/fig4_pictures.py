@@ -38,8 +38,8 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
         for scheme, (label, colour, marker, dash) in LOOKS.items():
             look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dash, "markerfacecolor": "none"}
             (handles[label],) = upper.plot(gammas, curves["rate"][scheme], label=label, **look)
-            if scheme != "w/o s":
-                lower.plot(gammas, 100.0 * curves["dedicated"][scheme], **look)
+            over = {"zorder": 3.0 if scheme == "s&c" else 2.0}
+            lower.plot(gammas, 100.0 * curves["dedicated"][scheme], **look, **over)
         handles[f"{config['level']:g} bit/s/Hz (the survey's level)"] = upper.axhline(
             config["level"], color="k", linewidth=0.8, linestyle=(0, (4, 3))
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.figures.base import Result
 from agents.figures.drawing import canvas
+from agents.figures.vehicular.policies_answers import standard_error
 
 __all__ = ["draw"]
 
@@ -31,12 +32,11 @@ def draw(config: Mapping[str, Any], result: Result) -> Any:
         bound = rows["bound", "score"]["mean"] if "bound" in names else np.nan
         for y, name in zip(place, names, strict=True):
             colour = "0.6" if name == "bound" else "C3" if name == config["reference"] else "C0"
-            row = rows[name, "score"]
-            if row["mean"] > LOWEST:
-                axes[0].barh(y, row["mean"], xerr=row["standard_error"], color=colour, height=0.7, ecolor="k", capsize=2)
-            text = f"{row['mean']:.3f} ± {row['standard_error']:.3f}"
-            end = row["mean"] + row["standard_error"] if row["mean"] > LOWEST else LOWEST
-            axes[0].text(end + 0.06, y, text, va="center", fontsize=8)
+            mean, error = float(np.mean(lines[name]["score"])), standard_error(lines[name]["score"])
+            if mean > LOWEST:
+                axes[0].barh(y, mean, xerr=error, color=colour, height=0.7, ecolor="k", capsize=2)
+            end = mean + error if mean > LOWEST else LOWEST
+            axes[0].text(end + 0.06, y, f"{mean:.3f} ± {error:.3f}", va="center", fontsize=8)
             if name != "bound":
                 axes[1].barh(y, 100.0 * rows[name, "share"]["mean"], color=colour, height=0.7)
                 axes[2].plot(rows[name, "rms error"]["mean"], y, "o", color=colour)

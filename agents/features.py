@@ -8,9 +8,10 @@ networks only index with them.
 
 The parts `raw`, `direction` and `ascent`, whose last axis is the raw action vector, (..., n), are cut by variable like the action
 itself, and so is every other part with n as its last axis and none of the elements; parts with an axis of the elements go to the
-elements; the rest is global. In a system of several blocks (`blocks`) with variables (..., blocks, elements) there is one token
-per block and element: of a part (..., blocks, elements) it sees its own entries, of a part without an axis of the blocks the
-element's, and of a part (blocks, ..., k) without elements, which is global too, its block's.
+elements; the rest is global. Where surfaces have one number per vehicle, vehicles are the elements; shares of time go to the
+elements where there is one for each. In a system of several blocks (`blocks`) with variables (..., blocks, elements) there is
+one token per block and element: of a part (..., blocks, elements) it sees its own entries, of a part without an axis of the
+blocks the element's, and of a part (blocks, ..., k) without elements, which is global too, its block's.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ PER_ACTION = (RAW, "direction", "ascent")
 """Layout entries with the raw action vector as their last axis."""
 NO_ELEMENTS = (
     "bs_user", "bs_sensor", "sensor_steering", "target_phase", "levels", "echo_sinr", "sinr", "margins", "gram",
-    "log_norm", "ascent_log_norm", "time_left", "gains", "jacobian", "symbols", "coupling", "task", "belief",
+    "log_norm", "ascent_log_norm", "time_left", "gains", "jacobian", "symbols", "coupling", "task", "belief", "clock",
+    "beam_mass",
 )  # fmt: skip
 """Layout entries without an axis of the elements, whatever their sizes are."""
 OPTIONAL = ("bs_sensor", "sensor_steering")
 """Layout entries that only some kinds of a system have; `ignore` may name them for all."""
 TURN = "turn"
 """Layout entry with the raw number to be set next, one-hot (n,)."""
+LEAVES = "beam_mass"
+"""Layout entry with the masses of a belief over beams."""
+ELEMENTS = ("surface", "time")
+"""Owners of variables that go to the elements where they have one number (or several) for each."""
 ACTIONS = ("box", "indices", "turn")
 """What an action is: raw numbers, one index of the alphabet per raw number, or the index of the one whose turn it is."""
 
@@ -93,7 +99,8 @@ class FeatureMap:
 
     `directions` are the names of the observed raw directions (`direction`, `ascent[0]`, ...), in the order of the groups' ones.
     Of discrete actions: `alphabet`, and where in the observation the current raw vector (`raw`) and the one-hot entry to be set
-    (`turn`, empty unless one is set per step) stand. `action_size` is the length n of the raw vector.
+    (`turn`, empty unless one is set per step) stand. `leaves` is where the masses of a belief over beams (`beam_mass`) stand.
+    `action_size` is the length n of the raw vector.
     """
 
     groups: tuple[TokenGroup, ...]
@@ -104,6 +111,7 @@ class FeatureMap:
     alphabet: Alphabet | None = None
     raw: np.ndarray = dataclasses.field(default_factory=_none)
     turn: np.ndarray = dataclasses.field(default_factory=_none)
+    leaves: np.ndarray = dataclasses.field(default_factory=_none)
 
     @property
     def single(self) -> bool:
@@ -208,6 +216,8 @@ def build_feature_map(
         groups.append(TokenGroup(kind, width.astype(np.int64), outputs.astype(np.int64), along))
     everything = np.concatenate(global_parts) if global_parts else np.empty(0, np.int64)
     total = max((stop for _, stop, _ in layout.values()), default=0)
+    start, stop, _ = seen.get(LEAVES, (0, 0, ()))
+    leaves = np.arange(start, stop, dtype=np.int64)
     discrete: dict[str, Any] = {}
     if action != "box":
         discrete = {"alphabet": _alphabet(declared), "raw": _vector(parts, RAW, action_size)}
@@ -215,7 +225,7 @@ def build_feature_map(
             discrete["turn"] = _vector(parts, TURN, action_size)
             _check_turns(discrete["turn"], discrete["alphabet"])
     return FeatureMap(
-        tuple(groups), everything.astype(np.int64), _labels(directions), int(total), action_size, **discrete
+        tuple(groups), everything.astype(np.int64), _labels(directions), int(total), action_size, leaves=leaves, **discrete
     )
 
 
@@ -259,12 +269,12 @@ class _Grid:
         """From the variables; blocks count only if every variable of the elements has an axis of them."""
         surface = [v.shape for v in declared if v.owner == "surface" and v.shape]
         elements = surface[0][-1] if surface else None
-        own = [shape for shape in surface if shape[-1] == elements]
+        own = [v.shape for v in declared if v.owner in ELEMENTS and v.shape and v.shape[-1] == elements]
         blocked = blocks is not None and own and all(shape[-2:-1] == (blocks,) for shape in own)
         return cls(elements, blocks if blocked else None)
 
     def owns(self, v: _Variable) -> bool:
-        return v.owner == "surface" and bool(v.shape) and v.shape[-1] == self.elements
+        return v.owner in ELEMENTS and bool(v.shape) and v.shape[-1] == self.elements
 
     def axis(self, name: str, shape: tuple[int, ...]) -> int | None:
         """The axis of the elements: the last one of their number, except in `bs_ris` (..., elements, antennas)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,36 +11,40 @@ from torch import nn
 
 from agents.discrete import IndexDistribution, Logits, flat_logits, token_logits
 from agents.features import FeatureMap
-from agents.tokens import FlatNetwork, GlobalCritic, TokenEncoder, TokenNetwork
+from agents.tokens import FlatNetwork, GlobalCritic, TokenCritic, TokenEncoder, TokenNetwork
+from agents.tree import TreeCritic, TreeLogits
 
 __all__ = ["AgentPolicy", "FlatNetwork", "TokenEncoder", "TokenNetwork", "build_actor"]
 
-NOT_THE_ACTORS = ("kind", "ignore", "raw_phases", "squash")
-"""Settings that say how observations are gathered or outputs are used."""
+LOGITS: dict[str, Callable[..., nn.Module]] = {"token": token_logits, "flat": flat_logits, "tree": TreeLogits}
+"""Kind -> body of `agents.discrete.Logits`."""
+NOT_THE_ACTORS = ("kind", "ignore", "raw_phases", "squash", "critic")
+"""Settings that say how observations are gathered or outputs are used, and what the critic is."""
 
 
 def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
     """The actor of a network description.
 
     Args:
-        spec: `{"kind": "token", "hidden": 64, "skip_init": {}}` or `{"kind": "flat", "hidden": 256}`; what says how
-            observations are gathered (`ignore`, `raw_phases`) or outputs are used (`squash`) is not for the actor.
-            For discrete actions also `keep` and `relative`, see `agents.discrete.Logits`.
+        spec: `{"kind": "token", "hidden": 64, "skip_init": {}}`, `{"kind": "flat", "hidden": 256}` or `{"kind": "tree",
+            "hidden": 16}` (`agents.tree`, discrete actions only). What says how observations are gathered (`ignore`,
+            `raw_phases`), outputs are used (`squash`) or what the critic is (`critic`) is not for the actor. For discrete
+            actions also `keep` and `relative`, see `agents.discrete.Logits`.
 
     Returns:
         Observation (B, obs) -> mean action (B, n), or `Logits` where actions are discrete.
 
     Raises:
-        ValueError: unknown kind or setting.
+        ValueError: unknown kind or setting, or observation and action do not fit it.
     """
     settings = {key: value for key, value in spec.items() if key not in NOT_THE_ACTORS}
     kind = spec.get("kind")
-    if kind not in ("token", "flat"):
-        raise ValueError(f"network kind must be 'token' or 'flat', got {kind!r}")
+    if kind not in LOGITS:
+        raise ValueError(f"network kind must be one of {tuple(LOGITS)}, got {kind!r}")
     keep, relative = settings.pop("keep", 0.0), settings.pop("relative", False)
     try:
-        if features.alphabet is not None:
-            body = (token_logits if kind == "token" else flat_logits)(features, **settings)
+        if kind == "tree" or features.alphabet is not None:
+            body = LOGITS[kind](features, **settings)
             return Logits(features, body, keep=float(keep), relative=bool(relative))
         if keep or relative:
             raise ValueError(f"network.keep and network.relative need discrete actions, got keep={keep!r}, relative={relative!r}")
@@ -59,7 +63,10 @@ class _Extractor(nn.Module):
         self.actor = build_actor(spec, features)
         hidden = int(spec.get("hidden", 64))
         if spec["kind"] == "token":
-            self.critic: nn.Module = GlobalCritic(features, hidden)
+            critic = TokenCritic if spec.get("critic") == "tokens" else GlobalCritic
+            self.critic: nn.Module = critic(features, hidden)
+        elif spec["kind"] == "tree":
+            self.critic = TreeCritic(features, hidden)
         else:
             self.critic = nn.Sequential(FlatNetwork(features.observation_size, hidden, hidden, None), nn.ReLU())
         self.latent_dim_pi, self.latent_dim_vf = features.action_size, hidden

@@ -18,11 +18,11 @@ from torch import nn
 
 from agents.features import FeatureMap, TokenGroup
 
-__all__ = ["FlatNetwork", "GlobalCritic", "TokenEncoder", "TokenNetwork"]
+__all__ = ["FlatNetwork", "GlobalCritic", "TokenCritic", "TokenEncoder", "TokenNetwork", "mlp"]
 
 
-def _mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
-    """Linear layers with ReLU between them; `last_gain` scales the weights of the last layer."""
+def mlp(*sizes: int, last_gain: float | None = None) -> nn.Sequential:
+    """Linear layers with ReLU between them; `last_gain`: gain of the last layer's orthogonal weights, whose biases are then 0."""
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(fan_in, fan_out)
@@ -45,10 +45,10 @@ class TokenEncoder(nn.Module):
         self.embed = nn.ModuleDict()
         for group in features.groups:
             self.register_buffer(f"in_{group.name}", torch.as_tensor(group.inputs.ravel()), persistent=False)
-            self.embed[group.name] = nn.Sequential(_mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.ReLU())
+            self.embed[group.name] = nn.Sequential(mlp(max(1, group.inputs.shape[1]), hidden, hidden), nn.ReLU())
         self.register_buffer("global_index", torch.as_tensor(features.globals), persistent=False)
         self.context = nn.Sequential(
-            _mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.ReLU()
+            mlp(len(features.globals) + hidden * len(features.groups), hidden, hidden), nn.ReLU()
         )
 
     def forward(self, observation: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -92,10 +92,10 @@ class TokenNetwork(nn.Module):
         for group in features.groups:
             self.own[group.name] = nn.Linear(hidden, hidden)
             self.shared[group.name] = nn.Linear(hidden, hidden, bias=False)
-            self.heads[group.name] = _mlp(hidden, answers * group.outputs.shape[1], last_gain=0.01)
+            self.heads[group.name] = mlp(hidden, answers * group.outputs.shape[1], last_gain=0.01)
             order.append(group.outputs.ravel())
             if self.num_directions:
-                factor = _mlp(hidden, self.num_directions, last_gain=0.01)
+                factor = mlp(hidden, self.num_directions, last_gain=0.01)
                 values = torch.as_tensor([float(first.get(name, 0.0)) for name in features.directions])
                 factor[0].bias.data.copy_(values)  # type: ignore[operator]
                 self.factors[group.name] = factor
@@ -136,7 +136,7 @@ class GlobalCritic(nn.Module):
         super().__init__()
         index = features.globals if len(features.globals) else np.arange(features.observation_size)
         self.register_buffer("index", torch.as_tensor(index), persistent=False)
-        self.net = nn.Sequential(_mlp(len(index), hidden, hidden), nn.ReLU())
+        self.net = nn.Sequential(mlp(len(index), hidden, hidden), nn.ReLU())
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Features of the value (B, H)."""
@@ -144,12 +144,32 @@ class GlobalCritic(nn.Module):
         return out
 
 
+class TokenCritic(nn.Module):
+    """The critic's features (B, H) from tokens too, for scores that are sums over them: `mean_i relu(own e_i + shared context)`.
+
+    The mean is over the tokens of all groups (`own`: one matrix per group): neither their order nor their number matters.
+    """
+
+    def __init__(self, features: FeatureMap, hidden: int = 64) -> None:
+        super().__init__()
+        self.encoder = TokenEncoder(features, hidden)
+        self.own = nn.ModuleDict({group.name: nn.Linear(hidden, hidden) for group in features.groups})
+        self.shared = nn.Linear(hidden, hidden, bias=False)
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Features of the value (B, H)."""
+        embedded, context = self.encoder(observation)
+        common = self.shared(context)[:, None, :]
+        parts = [torch.relu(self.own[name](tokens) + common) for name, tokens in embedded.items()]
+        return torch.cat(parts, dim=1).mean(dim=1)
+
+
 class FlatNetwork(nn.Module):
     """A plain multilayer perceptron over the whole observation: the honest naive form, of fixed size."""
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 256, last_gain: float | None = 0.01) -> None:
         super().__init__()
-        self.net = _mlp(inputs, hidden, hidden, outputs, last_gain=last_gain)
+        self.net = mlp(inputs, hidden, hidden, outputs, last_gain=last_gain)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """(B, inputs) -> (B, outputs)."""

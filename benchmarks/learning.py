@@ -1,4 +1,4 @@
-"""The learning benchmark: several seeds per recipe, trained with a budget of CPU time, compared on unseen frozen scenes.
+r"""The learning benchmark: several seeds per recipe, trained with a budget of CPU time, compared on unseen frozen scenes.
 
     python benchmarks/learning.py                                    the main recipes, 5 seeds, 10 minutes of one core each
     python benchmarks/learning.py --recipes refine --seeds 2 --minutes 1 --folder runs/quick
@@ -6,6 +6,8 @@
     python benchmarks/learning.py --system active_crb --fields '{"surface_power_dbm": 0}' --folder runs/active_crb/weak
     python benchmarks/learning.py --system multifunctional --preset ts --seeds 3 --folder runs/multifunctional/ts
     python benchmarks/learning.py --system nonorthogonal --episode tracking --folder runs/nonorthogonal/tracking
+    python benchmarks/learning.py --system vehicular --preset requirement --recipes surface --strong need_only_wide \
+        --folder runs/vehicular/requirement
 
 Recipes and reference policies stand in `benchmarks/recipes.py`. Seeds run `--jobs` at a time, each on one thread; interrupted,
 the same command goes on. Results: `<folder>/<name>.json` (every run), `.csv`, `.png` (validation curves) and tables on screen,
@@ -29,10 +31,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402 - after the number of threads
-from recipes import MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
-
-EPISODES = 16
-"""Validation scenes where each is an episode of many decisions."""
+from recipes import EPISODES, MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
 
 
 def make_system(name: str, preset: str | None = None, fields: str = "{}", episode: str | None = None) -> Any:
@@ -67,9 +66,11 @@ def configuration(system: Any, recipe: str, seed: int, minutes: float, folder: P
     where: dict[str, Any] = {"folder": str(folder), "name": f"{recipe}-s{seed}"}
     forms = {form.name: form for form in system.episodes}
     if (form := forms[parts["env"].episode]).length is not None:  # a validation scene is a whole episode of decisions
-        where |= {"validation_scenes": EPISODES, "reference": STRONG[task(system.name, form.name)]}
+        own = None if form is system.episodes[0] else form.name
+        where |= {"validation_scenes": EPISODES.get(system.name, 16), "reference": STRONG[task(system.name, own)]}
+    trained = dataclasses.replace(system, **changes.get("fields", {}))
     return TrainConfig(
-        system=system, algorithm=algorithm, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts
+        system=trained, algorithm=algorithm, minutes=minutes, clock="cpu", seed=seed, progress=False, **where, **parts
     )
 
 
@@ -152,6 +153,7 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     from agents import compare
     from agents.comparison import available
     from agents.files import write_csv, write_json
+    from agents.stats import difference
 
     episode, what = arguments.episode, task(arguments.system, arguments.episode)
     system = make_system(arguments.system, arguments.preset, arguments.fields, episode)
@@ -159,13 +161,19 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         recipe: tuple(str(run) for run in finished(folder, recipe, arguments.seeds)) for recipe in arguments.recipes
     }
     references, proposal = available(system, REFERENCES[what]), baselines.names(system)[0]
-    strong = STRONG[what] if STRONG[what] in references else proposal
+    strong = arguments.strong or STRONG[what]
+    strong = strong if strong in references else proposal
     table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes, episode=episode)
     table.save(folder, f"{arguments.name}-comparison")
     print(table)
     timed = {**{recipe: runs[0] for recipe, runs in agents.items()}, **{name: name for name in references}}
     seconds = decision_times(system, timed, arguments.batch, arguments.repeats, episode)
     single = decision_times(system, timed, 1, 3 * arguments.repeats, episode)
+    final = "objective" in system.final
+    objectives = {
+        policy: np.stack([run.objective for run in table.results if (run.group or run.name) == policy])
+        for policy in (*agents, *references)
+    }
     rows = []
     for policy in (*agents, *references):
         found = table.row(policy)
@@ -175,6 +183,13 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         row[f"gap_to_{proposal}"] = found["gap_to_reference"]
         row |= {key: found[key] for key in ("violation_rate_servable", "violation_rate_servable_runs")}
         row["ms_per_scene"], row["ms_single"] = 1e3 * seconds[policy], 1e3 * single[policy]
+        if final:
+            of_runs = objectives[policy].mean(axis=1)
+            row |= {"objective": float(of_runs.mean()), "objective_runs": of_runs.tolist()}
+            for reference in (name for name in (proposal, strong) if name != policy):
+                found_difference = difference(objectives[policy], objectives[reference])
+                ends = {"": found_difference.value, "_low": found_difference.low, "_high": found_difference.high}
+                row |= {f"objective_against_{reference}{end}": value for end, value in ends.items()}
         for reference in (proposal, strong):
             row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
         for reference in (name for name in (proposal, "prox_linear", strong) if name in references and name != policy):
@@ -190,7 +205,8 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds, "batch": arguments.batch}
     budget |= {"strong": strong, "proposal": proposal}
     write_json(folder / f"{arguments.name}.json", {"rows": rows, "meta": table.meta, **budget})
-    curves(folder, arguments, {row["policy"]: row["score"] for row in rows}, strong, proposal)
+    key = "objective" if final else "penalised_score"
+    curves(folder, arguments, {row["policy"]: row["objective" if final else "score"] for row in rows}, strong, proposal, key)
 
 
 def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str, proposal: str) -> str:
@@ -231,8 +247,13 @@ def whole_curve(folder: Path) -> list[dict[str, float]]:
     return list(stored["training"]["curve"])
 
 
-def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float], strong: str, proposal: str) -> None:
-    """Validation curves of every run, with the references' test scores as lines; right: the part near the best local solver."""
+def curves(
+    folder: Path, arguments: argparse.Namespace, levels: dict[str, float], strong: str, proposal: str,
+    key: str = "penalised_score",
+) -> None:
+    """Validation curves of every run, with the references' test scores as lines; right: the part near the best local solver.
+
+    `key`: what is drawn; the final objective where the scores of training are of another kind."""
     import io
 
     import matplotlib
@@ -251,7 +272,7 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
                 curve = whole_curve(run)
                 axes.plot(
                     [point["seconds"] / 60.0 for point in curve],
-                    [point["penalised_score"] for point in curve],
+                    [point[key] for point in curve],
                     color=f"C{index}",
                     alpha=0.8,
                     lw=1.2,
@@ -260,7 +281,7 @@ def curves(folder: Path, arguments: argparse.Namespace, levels: dict[str, float]
         for name, style in styles.items():
             if name in levels:
                 axes.axhline(levels[name], ls=style, color="k", lw=1.0, label=f"{name} (test scenes)")
-        axes.set(xlabel="CPU minutes of one core", ylabel="mean penalised score, validation scenes")
+        axes.set(xlabel="CPU minutes of one core", ylabel=f"mean {key.replace('_', ' ')}, validation scenes")
         axes.grid(alpha=0.3)
     top = max(levels[strong], *(axes.dataLim.y1 for axes in panels))
     panels[1].set_ylim(levels[strong] - 0.2, top + 0.02)
@@ -278,6 +299,7 @@ def main() -> None:
     parser.add_argument("--preset", help="named values of the system")
     parser.add_argument("--episode", help="form of episode with scenes of its own, for instance tracking (sets the preset, too)")
     parser.add_argument("--fields", default="{}", help="JSON object of parameters of the system, over the preset")
+    parser.add_argument("--strong", help="the reference to be beaten; default: the one in benchmarks/recipes.py")
     parser.add_argument("--recipes", nargs="+", help="names in benchmarks/recipes.py; default: the main ones of the system")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes per run")

@@ -1,6 +1,7 @@
 """The training recipes of `benchmarks/learning.py`: changes to `agents/hyperparameters/<system>.yaml`, by system and name.
 
 `MAIN` are the learners that are compared; `ABLATIONS` change one thing of `refine` (PPO) or of `unfolded` at a time.
+`fields` of a recipe are parameters of the system in training alone.
 `REFERENCES` are the policies without learning beside them, `STRONG` the best local solver among these. These three are by `task`:
 a system, or `<system>-<episode>` where scenes are sequential.
 """
@@ -42,6 +43,8 @@ MAIN: dict[str, tuple[str, ...]] = {
     "multifunctional": ("refine", "unfolded"),
     "nonorthogonal": ("one_shot", "refine"),
     "nonorthogonal-tracking": ("aim", "tracking"),
+    "vehicular": ("full",),
+    "anchor": ("entropy",),
 }
 """What is trained unless recipes are named."""
 
@@ -92,8 +95,30 @@ NONORTHOGONAL: dict[str, Recipe] = {
 }
 """The YAML file is `one_shot` here, an index per element; `refine` sets one per step. Of a moving user: `tracking` sets all in
 every frame, `aim` learns where to point."""
+VEHICULAR: dict[str, Recipe] = {
+    "full": {},
+    "surface": {"env": {"control": "surface"}},
+    "box": {"env": {"action": "box"}, "ppo": {"ent_coef": 0.0}},
+    "short_sighted": {"ppo": {"gamma": 0.0}},
+    "no_entropy": {"ppo": {"ent_coef": 0.0}},
+    "flat": {"network": {"kind": "flat", "hidden": 64, "critic": "global"}},
+}
+"""The YAML file is `full`: share and widths of every vehicle, as indices. `surface`: the widths alone, the share is need-only
+(without a requirement: event-triggered). The others change one thing of `full`; `short_sighted` values the frame at hand
+alone."""
+ENTROPY: Recipe = {"fields": {"score_kind": "entropy"}}
+ANCHOR: dict[str, Recipe] = {
+    "entropy": ENTROPY,
+    "hit": {"ppo": {"gamma": 0.99}},
+    "short_sighted": {**ENTROPY, "ppo": {"gamma": 0.0}},
+    "flat": {**ENTROPY, "network": {"kind": "flat", "hidden": 128}},
+}
+"""`entropy`: rewarded in training for what a pilot takes from the posterior's entropy; `hit`: for the right beam at the end. Both
+are compared by hits. `short_sighted` values the pilot at hand alone, as `information_greedy` does."""
 RECIPES: dict[str, dict[str, Recipe]] = {system: LEARNERS | changes for system, changes in ABLATIONS.items()} | {
-    "nonorthogonal": NONORTHOGONAL
+    "nonorthogonal": NONORTHOGONAL,
+    "vehicular": VEHICULAR,
+    "anchor": ANCHOR,
 }
 
 REFERENCES: dict[str, tuple[str, ...]] = {
@@ -102,12 +127,20 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "multifunctional": ("ao", "ascent", "prox_linear", "gradient", "random"),
     "nonorthogonal": ("coordinate_descent", "cross_entropy", "align", "max_gain", "gradient", "random"),
     "nonorthogonal-tracking": ("hold", "fold", "widen", "oracle", "cross_entropy", "align", "random"),
+    "vehicular": (
+        "look_ahead_wide", "look_ahead", "myopic_wide", "myopic", "need_only_wide", "need_only", "event_wide", "event",
+        "fixed_wide", "fixed", "always_wide", "always", "never_wide", "never", "random",
+    ),
+    "anchor": ("information_greedy", "posterior_matching", "thompson", "exhaustive", "random"),
 }
 STRONG = {
     "beampattern": "joint", "active_crb": "direct", "multifunctional": "ascent", "nonorthogonal": "coordinate_descent",
-    "nonorthogonal-tracking": "hold",
+    "nonorthogonal-tracking": "hold", "vehicular": "look_ahead_wide", "anchor": "information_greedy",
 }  # fmt: skip
 """Where the system (of a preset) does not have it, the paper's proposal takes its place. In tracking: what is to be beaten."""
+
+EPISODES = {"vehicular": 64, "anchor": 512}
+"""Validation scenes where each is an episode of many decisions; 16 where these are dear."""
 
 
 def task(system: str, episode: str | None = None) -> str:

@@ -67,6 +67,26 @@ def learning(data: dict[str, Any]) -> str:
     return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
 
 
+def hits(data: dict[str, Any]) -> str:
+    """Every policy of a search: share of scenes that end right (runs), paired differences, CPU times."""
+    strong, paper = data["strong"], data["proposal"]
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "policy": lambda row: f"`{row['policy']}`",
+        "hit rate (runs)": lambda row: f"{row['objective']:.3f}" + runs(row["objective_runs"]),
+        f"minus `{strong}`": lambda row: against(row, strong, "objective"),
+        f"minus `{paper}`": lambda row: against(row, paper, "objective"),
+        "CPU us/pilot": lambda row: f"{1e3 * row['ms_per_scene']:.1f}",
+        f"`{strong}` / its time": lambda row: f"{row[f'{strong}_time_ratio']:.3g}",
+    }
+    rows = sorted(data["rows"], key=lambda row: -row["objective"])
+    return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
+def runs(values: list[float]) -> str:
+    """` (0.86 to 0.87)`; nothing for one run."""
+    return f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+
+
 def number(value: float | None) -> str:
     """Two digits; a dash where nothing was measured (no scene is served)."""
     return "-" if value is None else f"{value:.2f}"
@@ -146,6 +166,15 @@ PAGES: dict[str, dict[str, Entry]] = {
         "nonorthogonal-learning": Entry(learning, Path("nonorthogonal/physical/nonorthogonal-learning")),
         "nonorthogonal-generalisation": Entry(generalisation, Path("nonorthogonal/generalisation/nonorthogonal-generalisation")),
         "nonorthogonal-aim": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-aim")),
+    },
+    "vehicular": {
+        "vehicular-learning": Entry(learning, Path("vehicular/tracking/vehicular-learning")),
+        "vehicular-requirement": Entry(learning, Path("vehicular/requirement/vehicular-requirement")),
+        "vehicular-ablations": Entry(learning, Path("vehicular/ablations/vehicular-ablations")),
+    },
+    "anchor": {
+        "anchor-learning": Entry(hits, Path("anchor/default/anchor-learning")),
+        "anchor-ablations": Entry(hits, Path("anchor/ablations/anchor-ablations")),
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

@@ -21,7 +21,7 @@ import baselines
 import ris_gym
 
 ROOT = Path(__file__).parent.parent
-SYSTEMS = ("beampattern", "active_crb", "multifunctional", "nonorthogonal")
+SYSTEMS = ("beampattern", "active_crb", "multifunctional", "nonorthogonal", "vehicular", "anchor")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,7 @@ def test_learning_benchmark_from_training_to_table(
         preset="hard",
         fields=fields,
         episode=None,
+        strong=None,
         recipes=["unfolded_8_layers"],
         seeds=2,
         minutes=1.0,

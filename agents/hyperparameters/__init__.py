@@ -26,8 +26,9 @@ __all__ = [
 class Network:
     """The actor and the critic, see `agents.networks`."""
 
-    kind: Literal["token", "flat"] = "token"
-    """`token`: shared over elements and antennas, for any number of them; `flat`: a plain multilayer perceptron."""
+    kind: Literal["token", "flat", "tree"] = "token"
+    """`token`: shared over elements and antennas, for any number of them; `flat`: a plain multilayer perceptron; `tree`: shared
+    over the codewords of a hierarchical codebook."""
     hidden: int = 64
     """Width of the hidden layers."""
     skip_init: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -41,8 +42,12 @@ class Network:
     """Discrete actions: what the logit of the current index is above those of the others at first; 0: nothing."""
     relative: bool = False
     """Discrete actions: whether logits of phases are for rotations from the current index."""
+    critic: Literal["global", "tokens"] = "global"
+    """What PPO's critic of a token network sees: the global numbers alone (margins, gains, time left), or the tokens too."""
 
     def __post_init__(self) -> None:
+        if self.critic not in ("global", "tokens"):
+            raise ValueError(f"network.critic must be 'global' or 'tokens', got {self.critic!r}")
         if self.hidden < 1:
             raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
         if not math.isfinite(self.keep):
@@ -51,8 +56,10 @@ class Network:
     def spec(self) -> dict[str, Any]:
         """The description that an artefact stores."""
         spec = dataclasses.asdict(self) | {"ignore": list(self.ignore)}
-        if self.kind == "flat":
+        if self.kind != "token":
             del spec["skip_init"]
+        if self.kind != "token" or self.critic == "global":
+            del spec["critic"]
         for name in ("keep", "relative"):  # only discrete actions have them
             if not spec[name]:
                 del spec[name]

@@ -35,12 +35,14 @@ COUNT = 100
 """Scenes of a set that are used unless a number is given."""
 HASH_BITS = 20
 """Values are hashed to 2^-20 of (the power of two below) the rms of their array, about 1e-6."""
+SINGLE_BITS = 8
+"""The same of noise drawn in single precision, where a set says so: 2^-8, about 0.4 %."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FrozenScenes:
     """A scene set with the facts that identify it: `name` (for instance `beampattern/test-v1`), `seed` and `sha256`; `episode`
-    where an episode's own sampler drew the scenes."""
+    where an episode's own sampler drew the scenes; `single`: of a declared set with noise drawn in single precision."""
 
     scene: Any
     name: str
@@ -48,6 +50,7 @@ class FrozenScenes:
     seed: int | None
     sha256: str
     episode: str | None = None
+    single: bool = False
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -57,7 +60,7 @@ class FrozenScenes:
         if count >= len(self):
             return self
         part = self.scene[np.arange(count)]
-        return dataclasses.replace(self, scene=part, sha256=scene_hash(part))
+        return dataclasses.replace(self, scene=part, sha256=scene_hash(part, self.single))
 
     def describe(self) -> dict[str, Any]:
         """What is stored in results; `sha256` is that of these scenes, not of the whole set."""
@@ -70,7 +73,7 @@ def generator(split: str, *keys: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy=[0, *keys], spawn_key=(SPLITS[split],)))
 
 
-def scene_hash(scene: Any) -> str:
+def scene_hash(scene: Any, single: bool = False) -> str:
     """SHA-256 of names, shapes and values of the arrays of a scene, equal on machines whose results differ in the last bits.
 
     `reference`, which the system computes from the others, is left out: factors of a matrix are unique only up to phases.
@@ -79,6 +82,10 @@ def scene_hash(scene: Any) -> str:
     number nearest to x / step, where step = 2^(floor(log2 rms) - 20) of its array: 1e-6 of the rms or less. Changes below
     the step may go unnoticed, which is no harm: they change no result beyond the sixth digit. A value so near the middle
     between two steps that its last bits decide would break the equality; for the declared sets a test shows that there is none.
+
+    Noise drawn in single precision has so few bits that many values lie there. Most are exact everywhere, but the tails of normal
+    numbers come from a logarithm, and then the last bit of *single* precision differs. `single`: arrays whose values are all of
+    single precision are hashed with steps of 2^-8.
     """
     digest = hashlib.sha256()
     for name, array in scene.items():
@@ -86,24 +93,25 @@ def scene_hash(scene: Any) -> str:
             continue
         array = np.asarray(array)
         digest.update(f"{name}{array.shape}{array.dtype.kind}".encode())
-        digest.update(_rounded(array).astype("<f8").tobytes())
+        digest.update(_rounded(array, single).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
-def _rounded(array: np.ndarray) -> np.ndarray:
-    """Values in steps of 2^-20 rms, rounded; whole numbers and flags as they are."""
+def _rounded(array: np.ndarray, single: bool) -> np.ndarray:
+    """Values in steps of 2^-20 (2^-8) rms, rounded; whole numbers and flags as they are."""
     if array.dtype.kind == "c":
         array = np.stack([array.real, array.imag])
     if array.dtype.kind != "f":
         return array
     array = array.astype(np.float64)
-    return np.asarray(np.rint(array / hash_step(array)) + 0.0)  # + 0.0: no negative zeros
+    return np.asarray(np.rint(array / hash_step(array, single)) + 0.0)  # + 0.0: no negative zeros
 
 
-def hash_step(array: np.ndarray) -> float:
+def hash_step(array: np.ndarray, single: bool = False) -> float:
     """The step of `scene_hash` for real values (real and imaginary parts together), a power of two."""
+    bits = SINGLE_BITS if single and np.array_equal(array, array.astype(np.float32)) else HASH_BITS
     rms = math.sqrt(float(np.mean(array**2))) if array.size else 0.0
-    return math.ldexp(1.0, math.frexp(rms)[1] - 1 - HASH_BITS) if rms > 0.0 and math.isfinite(rms) else 1.0
+    return math.ldexp(1.0, math.frexp(rms)[1] - 1 - bits) if rms > 0.0 and math.isfinite(rms) else 1.0
 
 
 def own_sampler(system: Any, episode: str | None) -> Any:
@@ -169,13 +177,13 @@ def named_scenes(name: str, count: int = COUNT, csi_error: float = 0.0) -> Froze
         raise ValueError(f"count must be in [1, {entry.count}] for {name!r}, got {count}")
     system = entry.system()
     whole = draw_scenes(system, entry.split, entry.count, entry.seed, episode=entry.episode)
-    if (found := scene_hash(whole)) != entry.sha256:
+    if (found := scene_hash(whole, entry.single)) != entry.sha256:
         raise ScenesDiffer(
             f"scenes: those drawn here for {name!r} have SHA-256 {found[:12]}... instead of {entry.sha256[:12]}...: numpy "
             f"{np.__version__} draws other random numbers than the version the set was declared with, or the sampler was "
             "changed; results on these scenes cannot be compared with published ones"
         )
-    return _frozen(system, name, entry.split, count, entry.seed, csi_error, entry.episode)
+    return _frozen(system, name, entry.split, count, entry.seed, csi_error, entry.episode, entry.single)
 
 
 class ScenesDiffer(ValueError):
@@ -183,10 +191,11 @@ class ScenesDiffer(ValueError):
 
 
 def _frozen(
-    system: Any, name: str, split: str, count: int, seed: int, csi_error: float, episode: str | None
+    system: Any, name: str, split: str, count: int, seed: int, csi_error: float, episode: str | None, single: bool = False
 ) -> FrozenScenes:
     scene = draw_scenes(system, split, count, seed, csi_error, episode)
-    return FrozenScenes(scene, name + (f"/csi-{csi_error:g}" if csi_error else ""), split, seed, scene_hash(scene), episode)
+    name += f"/csi-{csi_error:g}" if csi_error else ""
+    return FrozenScenes(scene, name, split, seed, scene_hash(scene, single), episode, single)
 
 
 def draw_scenes(

@@ -27,6 +27,7 @@ class SceneSet:
         sha256: `agents.scenes.scene_hash` of all its scenes, without estimates and derived constants.
         episode: form of episode whose own sampler draws the scenes (None: `system.sample`); such sets are called
             `<system>/<episode>-<split>-v1`, or with more words before.
+        single: noise is drawn in single precision, see `agents.scenes.scene_hash`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SceneSet:
     parameters: Mapping[str, Any]
     sha256: str
     episode: str | None = None
+    single: bool = False
 
     def system(self) -> Any:
         """The system that the set belongs to."""
@@ -200,6 +202,61 @@ NONORTHOGONAL_TRACKING: dict[str, Any] = {
     "snr_db": -20.0,
     "comm_azimuth_deg": -30.0,
 }
+VEHICULAR: dict[str, Any] = {
+    "system": "vehicular",
+    "num_users": 3,
+    "num_frames": 80,
+    "frame_s": 0.05,
+    "road_offset_m": 30.0,
+    "start_m": -30.0,
+    "spacing_m": 10.0,
+    "jitter_m": 2.0,
+    "speed_min_mps": 13.0,
+    "speed_max_mps": 17.0,
+    "speed_std_mps": 0.3,
+    "acceleration_psd_m2ps3": 0.5,
+    "report_period": 20,
+    "report_std_m": 2.0,
+    "report_std_mps": 0.5,
+    "carrier_hz": 28e9,
+    "bandwidth_hz": 10e6,
+    "power_dbm": 20.0,
+    "noise_dbm": -97.0,
+    "self_interference_db": 95.0,
+    "num_cols": 64,
+    "num_rows": 2,
+    "num_antennas": 16,
+    "user_distance_m": 1.0,
+    "element_gain": 3.141592653589793,
+    "false_alarm": 0.0001,
+    "sensing_threshold_db": None,
+    "reflect_share": 1.0,
+    "width_span": 6.0,
+    "c_assist": False,
+    "s_assist": True,
+    "cyclic": True,
+    "choose_reflector": False,
+    "unauthorised_radar": False,
+    "radar_position_m": [20.0, 0.0],
+    "radar_snr_offset_db": 0.0,
+    "radar_detection_max": 0.1,
+    "suppression_span_db": 40.0,
+    "radar_robust": False,
+}
+VEHICULAR_REQUIREMENT: dict[str, Any] = {**VEHICULAR, "sensing_threshold_db": 18.0}
+VEHICULAR_RECIPROCITY: dict[str, Any] = {**VEHICULAR, "sensing_threshold_db": 21.0, "c_assist": True}
+ANCHOR: dict[str, Any] = {
+    "system": "anchor",
+    "num_elements": 64,
+    "num_pilots": 24,
+    "oversample": 4,
+    "element_snr_db": -22.0,
+    "wide_codewords": "phase",
+    "codeword_iterations": 200,
+    "pilot_cost": 0.02,
+    "score_kind": "hit",
+    "allow_stop": False,
+}
 
 TEST_CHANNELS = "38aa2f6365624b2ecf32ba9143aa063ac2552577409ffa1bc0d6ba540b3670df"
 VALIDATION_CHANNELS = "94abe801a6653593e2897808d22937ad8f84d7a8a9ffd818f2bdabda7bd5ca58"
@@ -214,6 +271,10 @@ NO_VALIDATION_SCENES = "b1667129f5f1dde7f95b8429930f37a1f536678c1804bb1525388a25
 NO_ONE_USER_TEST_SCENES = "9230bd20ce6c23bb133a333b34904db4dbf7109022edea07c0171173fe347dd4"
 NO_TRACKING_TEST_SCENES = "77cbb4c556df9c713f8e5b17033666e1d45905b4c587340ee5a75e2abc533243"
 NO_TRACKING_VALIDATION_SCENES = "5c83934c6790c8b760bbb03e64491def32f78c2b2ae8c8e91ea0a31f92778b10"
+VEHICULAR_TEST_PASSES = "b6c505cafadb2320fe7994132d2bdf111ae6afc7e2e14ee434babc8083238e1f"
+VEHICULAR_VALIDATION_PASSES = "772c09993fdd0f961480b3c84fff87730476e00bd16cd1f2137d0980689691d5"
+ANCHOR_TEST_SCENES = "a002aff462aac267d5d3756d843fc01370af2297e2422819fed441bbff0ae5c0"
+ANCHOR_VALIDATION_SCENES = "91356e0b25085009d233c91166643c65c695f9cc7a18ece6c24360e830737152"
 
 SETS: dict[str, SceneSet] = {
     entry.name: entry
@@ -246,13 +307,24 @@ SETS: dict[str, SceneSet] = {
             "nonorthogonal/tracking-validation-v1", "validation", 0, 128, NONORTHOGONAL_TRACKING,
             NO_TRACKING_VALIDATION_SCENES, "tracking",
         ),
+        SceneSet("vehicular/test-v1", "test", 0, 200, VEHICULAR, VEHICULAR_TEST_PASSES, single=True),
+        SceneSet("vehicular/requirement-test-v1", "test", 0, 200, VEHICULAR_REQUIREMENT, VEHICULAR_TEST_PASSES, single=True),
+        SceneSet("vehicular/reciprocity-test-v1", "test", 0, 200, VEHICULAR_RECIPROCITY, VEHICULAR_TEST_PASSES, single=True),
+        SceneSet("vehicular/validation-v1", "validation", 0, 128, VEHICULAR, VEHICULAR_VALIDATION_PASSES, single=True),
+        SceneSet(
+            "vehicular/requirement-validation-v1", "validation", 0, 128, VEHICULAR_REQUIREMENT, VEHICULAR_VALIDATION_PASSES,
+            single=True,
+        ),
+        SceneSet("anchor/test-v1", "test", 0, 1000, ANCHOR, ANCHOR_TEST_SCENES),
+        SceneSet("anchor/validation-v1", "validation", 0, 512, ANCHOR, ANCHOR_VALIDATION_SCENES),
     )
 }
 """`sectors-test-v1` has the channels of `test-v1`, which do not depend on the angles, and other directions to serve; the
 `hard` sets have the channels of the default ones, with higher SINR thresholds; `ms` and `ts` sets those of the default ones with
 another protocol, `active` sets the same channels without sensors. The users of `nonorthogonal/test-v1` have azimuths of their own
 in every scene; in the `theorem1` and `paper` sets, the same scenes under two models, the user stays at azimuth 0 and only symbols
-and phases differ; `tracking` sets hold episodes of a moving user."""
+and phases differ; `tracking` sets of `nonorthogonal` hold episodes of a moving user. The passes of `vehicular` do not depend on
+requirement and assistance: the sets of its presets are the same draws."""
 
 
 def get(name: str) -> SceneSet:

@@ -9,8 +9,10 @@ import torch
 
 import ris_gym  # noqa: F401 - registers the environments
 from agents.features import build_feature_map
-from agents.networks import build_actor
-from agents.policy import env_interface
+from agents.hyperparameters import load
+from agents.networks import AgentPolicy, build_actor
+from agents.policy import env_interface, interface_features
+from agents.tokens import GlobalCritic, TokenCritic
 
 
 def interface(elements: int, antennas: int = 4) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -152,3 +154,132 @@ def test_unknown_settings_are_named() -> None:
         build_actor({"kind": "token", "skip_init": {"uphill": 1.0}}, features)
     with pytest.raises(ValueError, match="depth"):
         build_actor({"kind": "token", "depth": 3}, features)
+
+
+# -- vehicles ----------------------------------------------------------------------------------------------------------------
+
+OWN = ("position", "velocity", "spread", "speed_std", "correlation", "comm_snr", "echo_snr", "helper_snr")
+RADAR = ("radar_offset", "radar_cosine", "radar_snr")
+SETS = ("sensing_share", "reflect_width", "refract_width")
+
+
+def vehicles(users: int = 3, action: str = "discrete", control: str = "full", **changes: Any) -> dict[str, Any]:
+    """The interface of `vehicular`; three vehicles are as many as the clock has numbers."""
+    env = gymnasium.make(
+        "ris_gym/Vehicular-v0", preset="reciprocity", control=control, action=action, num_users=users, num_frames=4, num_cols=4,
+        **changes,
+    )  # fmt: skip
+    return env_interface(env)
+
+
+@pytest.mark.parametrize("users", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize(
+    ("changes", "seen", "sets"),
+    [
+        ({}, OWN, SETS),
+        ({"action": "box"}, OWN, SETS),
+        ({"control": "surface"}, OWN, SETS[1:]),
+        ({"s_assist": False}, (*OWN, "report_position", "report_spread"), SETS),
+        ({"choose_reflector": True}, OWN, (*SETS, "reflector")),
+        ({"unauthorised_radar": True}, (*OWN, *RADAR), (*SETS, "suppression")),
+        ({"unauthorised_radar": True, "choose_reflector": True}, (*OWN, *RADAR), (*SETS, "suppression", "reflector")),
+    ],
+)
+def test_vehicles_hold_their_own(users: int, changes: dict[str, Any], seen: tuple[str, ...], sets: tuple[str, ...]) -> None:
+    """One token per vehicle, which sees its belief and links and sets its share, widths, suppression and reflector."""
+    interface = vehicles(users, **changes)
+    features = interface_features(interface, {})
+    layout = interface["observation_layout"]
+    if users == 1:
+        sets = tuple(name for name in sets if name != "reflector")  # there is none to choose
+    assert [v["name"] for v in interface["variables"]] == list(sets) and set(layout) == {*seen, "clock"}
+    (group,) = features.groups
+    assert group.name == "element" and group.tokens == users
+    for k in range(users):
+        assert sorted(group.inputs[k]) == sorted(layout[name][0] + k for name in seen)
+        assert list(group.outputs[k]) == [v * users + k for v in range(len(sets))]
+    assert list(features.globals) == list(range(layout["clock"][0], layout["clock"][1])) and len(features.globals) == 3
+
+
+def test_shares_of_blocks_are_set_once() -> None:
+    """A share per element in a system of blocks: no variable is an element's unless it has an axis of the blocks."""
+    variables = [
+        {"name": "phase", "shape": [2, 3], "kind": "phase", "owner": "surface"},
+        {"name": "share", "shape": [3], "kind": "fraction", "owner": "time"},
+        {"name": "time", "shape": [], "kind": "fraction", "owner": "time"},
+    ]
+    features = build_feature_map(variables, {"raw": (0, 10, (10,))}, blocks=2)
+    assert sorted(np.concatenate([group.outputs.ravel() for group in features.groups])) == list(range(10))
+    element, entry = features.groups
+    assert element.outputs.tolist() == [[0, 3, 6], [1, 4, 7], [2, 5, 8]] and entry.outputs.tolist() == [[9]]
+
+
+def shaken(module: torch.nn.Module) -> torch.nn.Module:
+    """Weights away from the first, almost zero ones."""
+    torch.manual_seed(1)
+    for weight in module.parameters():
+        weight.data += 0.3 * torch.randn_like(weight)
+    return module
+
+
+def test_critic_of_tokens_sees_vehicles_in_any_order_and_number() -> None:
+    features = interface_features(vehicles(3), {})
+    critic, blind = shaken(TokenCritic(features, 8)), shaken(GlobalCritic(features, 8))
+    observation = torch.randn(4, features.observation_size)
+    value = critic(observation)
+    assert value.shape == (4, 8)
+    for position in range(features.observation_size):
+        changed = observation.clone()
+        changed[:, position] += 1.0
+        assert (critic(changed) - value).abs().max() > 1e-4
+        assert torch.equal(blind(changed), blind(observation)) == (position not in features.globals)
+    tokens = torch.as_tensor(features.groups[0].inputs)
+    moved = observation.clone()
+    moved[:, tokens] = observation[:, tokens[[2, 0, 1]]]
+    torch.testing.assert_close(critic(moved), value)
+    twice = interface_features(vehicles(6), {})
+    other = TokenCritic(twice, 8)
+    other.load_state_dict(critic.state_dict())
+    doubled = torch.zeros(4, twice.observation_size)
+    doubled[:, twice.globals] = observation[:, features.globals]
+    doubled[:, twice.groups[0].inputs] = torch.cat([observation[:, tokens]] * 2, dim=1)
+    torch.testing.assert_close(other(doubled), value)  # a mean
+
+
+def test_critic_of_several_groups_is_the_mean_over_all_tokens() -> None:
+    features = build_feature_map(*interface(6))
+    critic = shaken(TokenCritic(features, 8))
+    observation = torch.randn(2, features.observation_size)
+    embedded, context = critic.encoder(observation)
+    parts = [
+        torch.relu(critic.own[group.name](embedded[group.name][:, i]) + critic.shared(context))
+        for group in features.groups
+        for i in range(group.tokens)
+    ]
+    assert len(parts) == 6 + 4 + 1
+    torch.testing.assert_close(critic(observation), sum(parts) / 11)
+
+
+@pytest.mark.parametrize("users", [2, 7])
+def test_vehicles_serve_other_numbers(users: int) -> None:
+    """The actor and the critic of three vehicles have the weights of those of other numbers."""
+    spec = load("vehicular").network.spec()
+    shapes = []
+    for number in (3, users):
+        described = vehicles(number)
+        policy = AgentPolicy(
+            *_spaces(described), lambda _: 1e-3, network=spec, features=interface_features(described, spec)
+        )
+        assert type(policy.mlp_extractor.critic) is TokenCritic
+        shapes.append({name: tuple(weight.shape) for name, weight in policy.state_dict().items()})
+    assert shapes[0] == shapes[1]
+    plain = interface_features(vehicles(3), spec)
+    del spec["critic"]
+    policy = AgentPolicy(*_spaces(vehicles(3)), lambda _: 1e-3, network=spec, features=plain)
+    assert type(policy.mlp_extractor.critic) is GlobalCritic
+
+
+def _spaces(described: dict[str, Any]) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+    size = max(stop for _, stop, _ in described["observation_layout"].values())
+    sizes = [v["n"] for v in described["variables"] for _ in range(v["shape"][0])]
+    return gymnasium.spaces.Box(-10.0, 10.0, (size,)), gymnasium.spaces.MultiDiscrete(sizes)

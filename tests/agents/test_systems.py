@@ -1,4 +1,5 @@
-"""Training, artefacts, validation, comparison and episodes of `active_crb` in its presets: nothing in `agents` knows a paper."""
+"""Training, artefacts, validation, comparison and episodes of `active_crb` in its presets, and of `vehicular` and `anchor`:
+nothing in `agents` knows a paper."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ import agents
 import ris_gym
 from agents import artefact, play
 from agents.callbacks import Pauses
-from agents.hyperparameters import EnvSettings, Network, PPOSettings, UnfoldedSettings
+from agents.hyperparameters import EnvSettings, Network, PPOSettings, UnfoldedSettings, load
+from agents.policy import make_vector_env
+from agents.rollouts import rollout
 from agents.scenes import frozen_scenes
 from agents.validation import Validation, prepare
 
@@ -205,3 +208,100 @@ class _Still:
 
     def predict(self, observation: Any, state: Any, start: Any, deterministic: bool) -> Any:
         return np.zeros((len(observation), len(self.system.start(self.system.sample(np.random.default_rng(0), 1))[0]))), state
+
+
+# -- beliefs -----------------------------------------------------------------------------------------------------------------
+
+PASSES = {"num_frames": 5, "num_cols": 4, "report_period": 3}
+BELIEFS: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
+    "vehicular": ("vehicular", {"preset": "requirement", **PASSES}, {}, 5),
+    "surface": ("vehicular", {"preset": "reciprocity", **PASSES}, {"control": "surface"}, 5),
+    "choices": ("vehicular", {"preset": "reciprocity", "choose_reflector": True, "unauthorised_radar": True, **PASSES}, {}, 5),
+    "anchor": ("anchor", {"num_elements": 8, "num_pilots": 4}, {}, 4),
+    "stop": ("anchor", {"preset": "stop", "num_elements": 8, "num_pilots": 4}, {}, 4),
+}
+
+
+@pytest.fixture(scope="module", params=list(BELIEFS))
+def believing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """(system, number of decisions, result) of a run with the settings of the system's file, but for budget and width."""
+    name, fields, changes, length = BELIEFS[request.param]
+    system, defaults = ris_gym.systems.make(name, **fields), load(name)
+    ppo = PPOSettings(num_envs=8, n_steps=4, batch_size=16, n_epochs=1, ent_coef=defaults.ppo.ent_coef)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agents.pictures.agent_picture", lambda agent, scene: None)
+        config = agents.TrainConfig(
+            system=system, minutes=None, steps=64, folder=str(tmp_path_factory.mktemp("runs")), name="run", validation_scenes=3,
+            reference=None, progress=False, ppo=ppo, network=dataclasses.replace(defaults.network, hidden=8),
+            env=dataclasses.replace(defaults.env, **changes),
+        )  # fmt: skip
+        return system, length, agents.train(config)
+
+
+def test_agents_with_beliefs_are_saved_loaded_and_play_whole_episodes(believing: Any) -> None:
+    """`solve` with its memory decides as the actor in the environment does; what is loaded is what was trained."""
+    system, length, result = believing
+    stored = artefact.read(result.agent)
+    assert stored.network["kind"] == ("tree" if system.name == "anchor" else "token") and result.steps == 64
+    assert stored.network.get("critic") == (None if system.name == "anchor" else "tokens")
+    assert not [name for name in stored.weights if "critic" in name] and ris_gym.systems.from_dict(stored.system) == system
+    assert all(np.isfinite(list(result.curve[-1].values())))
+    agent = agents.load(result.folder)
+    assert agent.sequential
+    scenes = frozen_scenes(system, "test", 4).scene
+    env = make_vector_env(system, 4, stored.env["kwargs"], autoreset_mode="Disabled", diagnostics=False)
+    driver = agent.bind(env)
+    observation, _ = env.reset(seed=0, options={"scene": scenes})
+    scene, memory = scenes, None
+    for decision in range(length):
+        action, _ = driver.predict(observation)
+        solution = agent.solve(system.known(scene), np.random.default_rng(0), memory)
+        raw = system.encode(scene, solution.design, agent.control)
+        np.testing.assert_allclose(raw, solution.memory["raw"], atol=1e-6)
+        _, scene = system.step(scene, solution.design, np.random.default_rng(0))
+        memory = solution.memory
+        observation, reward, terminated, _, _ = env.step(action)
+        assert np.all(np.isfinite(reward))
+        if terminated.any():
+            assert decision == length - 1 or system.allow_stop
+            break
+        np.testing.assert_allclose(env.unwrapped.raw, memory["raw"], atol=1e-4)
+    assert terminated.any()
+    found = rollout(system, agents.load(result.folder), scenes, np.random.default_rng(0), agent.penalty)
+    assert found.score.shape == (4,) and np.all(np.isfinite(found.score))
+
+
+def test_agents_with_beliefs_in_a_comparison(believing: Any) -> None:
+    system, _, result = believing
+    table = agents.compare(system, {"agent": str(result.folder), "random": "random"}, scenes=3, bound=False, single=0)
+    assert [row["policy"] for row in table.rows] == ["agent", "random"] and np.isfinite(table.row("agent")["score"])
+
+
+@pytest.mark.parametrize("believing", ["vehicular", "anchor"], indirect=True)
+def test_agents_with_beliefs_in_other_systems(believing: Any) -> None:
+    """More vehicles are served; a tree of more codewords has other levels, another SNR does not matter."""
+    system, _, result = believing
+    if system.name == "vehicular":
+        other = dataclasses.replace(system, num_users=5, sensing_threshold_db=None)
+    else:
+        other = dataclasses.replace(system, element_snr_db=-18.0, num_pilots=6)
+        with pytest.raises(ValueError, match=r"'actor\.body\.level' has shape \(3, 8\), needed \(4, 8\); .* other sizes"):
+            agents.load(result.folder, system=dataclasses.replace(system, num_elements=16))
+    scene = other.sample(np.random.default_rng(0), batch=2)
+    solution = agents.load(result.folder, system=other).solve(other.known(scene), np.random.default_rng(0))
+    assert np.all(np.isfinite(other.evaluate(scene, solution.design).objective))
+
+
+def test_a_tree_needs_a_belief_over_beams(tmp_path: Path) -> None:
+    """Nor do box actions or another algorithm fit; nothing is written."""
+    anchor, network = ris_gym.systems.make("anchor", num_elements=8, num_pilots=4), Network("tree", 8)
+    for model, changes, message in (
+        (anchor, {"env": EnvSettings(episode="pilots", observation="csi", action="box")}, "got N = 8 and 0 indices"),
+        (anchor, {"network": Network("tree", 8, ignore=("beam_mass",))}, "got N = 0 and 14 indices"),
+        (anchor, {"algorithm": "sac"}, "'sac' needs env.action='box'"),
+        (ris_gym.systems.make("vehicular", **PASSES), {}, "got N = 0 and 9 indices"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            config = agents.TrainConfig(**{"system": model, "steps": 8, "folder": str(tmp_path), "network": network} | changes)
+            agents.train(config)
+    assert not list(tmp_path.iterdir())

@@ -19,6 +19,8 @@ __all__ = ["TreeCritic", "TreeLogits"]
 
 FLOOR = 1e-3
 """Beams of mass p are observed as `log10(N p + FLOOR)`; the floor of the densities too."""
+ROWS = 32
+"""Scenes at a time when nothing is differentiated."""
 
 
 class Masses(nn.Module):
@@ -105,12 +107,19 @@ class TreeLogits(nn.Module):
         """Answers (B, 1, 2 N - 2), one more with stop; no slopes."""
         masses, numbers = self.masses(observation)
         density = torch.log10(self.get_buffer("scale") * masses + FLOOR)
-        x = torch.cat([masses, density, numbers], dim=1).index_select(1, self.get_buffer("gather"))
-        hidden = self.sector(x.view(-1, 2 * self.masses.leaves - 2, self.numbers)).add_(self.level[self.get_buffer("level_of")])
-        logits: torch.Tensor = self.head(hidden.relu_())[..., 0]
+        base, bias = torch.cat([masses, density, numbers], dim=1), self.level[self.get_buffer("level_of")]
+        # what a few rows need stays in the cache; gradients would only pay for the pieces
+        rows = max(1, len(base)) if torch.is_grad_enabled() else ROWS
+        logits = torch.cat([self._sectors(part, bias) for part in base.split(rows)])
         if self.stop is not None:
             logits = torch.cat([logits, self.stop(summary(self.masses, masses, numbers))], dim=1)
         return logits[:, None, :], None
+
+    def _sectors(self, base: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2 N - 2) from masses, densities and global numbers (B, 4 N - 2 + G); `bias` (2 N - 2, H)."""
+        x = base.index_select(1, self.get_buffer("gather")).view(-1, 2 * self.masses.leaves - 2, self.numbers)
+        logits: torch.Tensor = self.head(self.sector(x).add_(bias).relu_())[..., 0]
+        return logits
 
 
 class TreeCritic(nn.Module):

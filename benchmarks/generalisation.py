@@ -56,12 +56,26 @@ NONORTHOGONAL: dict[str, tuple[dict[str, Any], float]] = {
     "weight 0.25": ({"weight": 0.25}, 0.0),
     "weight 0.75": ({"weight": 0.75}, 0.0),
 }
-CONDITIONS = {"beampattern": BEAMPATTERN, "nonorthogonal": NONORTHOGONAL}
+VEHICULAR: dict[str, tuple[dict[str, Any], float]] = {
+    "as trained": ({"preset": "tracking"}, 0.0),
+    "K = 2": ({"preset": "tracking", "num_users": 2}, 0.0),
+    "K = 5": ({"preset": "tracking", "num_users": 5}, 0.0),
+    "25 to 30 m/s": ({"preset": "tracking", "speed_min_mps": 25.0, "speed_max_mps": 30.0}, 0.0),
+    "acceleration 4 times": ({"preset": "tracking", "acceleration_psd_m2ps3": 2.0}, 0.0),
+    "reports of 0.5 m": ({"preset": "tracking", "report_std_m": 0.5}, 0.0),
+    "reports of 5 m": ({"preset": "tracking", "report_std_m": 5.0}, 0.0),
+    "reports every 40 frames": ({"preset": "tracking", "report_period": 40}, 0.0),
+    "echoes 5 dB weaker": ({"preset": "tracking", "self_interference_db": 90.0}, 0.0),
+    "echoes 5 dB stronger": ({"preset": "tracking", "self_interference_db": 100.0}, 0.0),
+    "32 columns": ({"preset": "tracking", "num_cols": 32}, 0.0),
+}
+CONDITIONS = {"beampattern": BEAMPATTERN, "nonorthogonal": NONORTHOGONAL, "vehicular": VEHICULAR}
 """System -> name -> its fields, error of what is known (relative error of channels; of directions in beam widths)."""
 
 REFERENCES = {
     "beampattern": ("joint", "ao", "prox_linear"),
     "nonorthogonal": ("cross_entropy", "coordinate_descent", "align"),
+    "vehicular": ("look_ahead_wide", "event_wide"),
 }
 
 

@@ -170,11 +170,10 @@ PAGES: dict[str, dict[str, Entry]] = {
     "vehicular": {
         "vehicular-learning": Entry(learning, Path("vehicular/tracking/vehicular-learning")),
         "vehicular-requirement": Entry(learning, Path("vehicular/requirement/vehicular-requirement")),
-        "vehicular-ablations": Entry(learning, Path("vehicular/ablations/vehicular-ablations")),
+        "vehicular-generalisation": Entry(generalisation, Path("vehicular/generalisation/vehicular-generalisation")),
     },
     "anchor": {
         "anchor-learning": Entry(hits, Path("anchor/default/anchor-learning")),
-        "anchor-ablations": Entry(hits, Path("anchor/ablations/anchor-ablations")),
     },
 }
 """System -> name of its table (and of the JSON file) -> what it is."""

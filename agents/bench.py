@@ -54,7 +54,7 @@ def bench(
                 continue
             done.append(actual)
             for batch in batches:
-                rows.append(row(system, batch, repeats, seconds) | wanted | actual)
+                rows.append(row(system, batch, repeats, seconds) | actual)
                 _print(rows, len(rows) == 1)
     write_csv(Path(folder) / "bench.csv", rows)
     path = write_json(Path(folder) / "bench.json", {"rows": rows, "versions": versions(), "threads": 1, "clock": "CPU seconds"})
@@ -188,7 +188,7 @@ def _print(rows: list[dict[str, Any]], heading: bool) -> None:
     last = rows[-1]
     columns = {
         "system": f"{last['system']:<16}",
-        "size": f"{last['num_antennas']}x{last['num_elements']:<4}",
+        "size": f"{last['num_antennas'] or '-'}x{last['num_elements']:<4}",
         "batch": f"{last['batch']:>6}",
         "static/s": f"{last['static_steps_per_s']:>10,.0f}",
         "fresh/s": f"{last['fresh_steps_per_s']:>10,.0f}",

@@ -54,7 +54,7 @@ def solver_times(elements: int, scenes: int, batch: int, folder: str) -> list[di
 
 
 def sized(name: str, **wanted: int) -> tuple[Any, dict[str, Any]]:
-    """A system with these sizes as far as it has such fields, its own where it refuses them; the sizes it then has.
+    """A system with these sizes as far as it has such fields, its own where it has none or refuses them; the sizes it then has.
 
     `num_elements` of a planar surface (`num_elements_h`, `num_elements_v`, or a pair `surface_shape`): the nearest to a square.
     """
@@ -72,7 +72,7 @@ def sized(name: str, **wanted: int) -> tuple[Any, dict[str, Any]]:
         system = ris_gym.systems.make(name, **{field: count for part in known.values() for field, count in part.items()})
     except ValueError:
         system = ris_gym.systems.make(name)
-    return system, {size: getattr(system, size) for size in known}
+    return system, {size: getattr(system, size) for size in wanted if size in known or hasattr(system, size)}
 
 
 def solver_rows(system: Any, name: str, scenes: int, batch: int, solver: str = "cvxpy") -> list[dict[str, Any]]:

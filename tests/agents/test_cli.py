@@ -137,6 +137,9 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert [row["batch"] for row in rows] == [1, 8] * len(ris_gym.systems.names())
     for row in rows:
         assert row["static_steps_per_s"] > 0 and row["fresh_over_static_plus_draw"] > 0 and row["us_metrics"] > 0
+        system = ris_gym.systems.make(row["system"])
+        assert row["num_elements"] and (row["num_antennas"] is None) == (not hasattr(system, "num_antennas"))
+    assert [row["num_elements"] for row in rows if row["system"] == "vehicular"] == [128, 128]
     assert "steps per CPU second" in capsys.readouterr().out
 
 

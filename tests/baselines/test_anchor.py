@@ -158,6 +158,23 @@ def test_who_finds_the_beam() -> None:
         assert np.allclose(24 * result.score, result.objective - 0.48)
 
 
+def surprise(system: Anchor, name: str, direction: np.ndarray) -> tuple[float, float]:
+    """Brier score of the final beam masses minus what they expect it to be, mean and standard error: 0 if calibrated."""
+    scene = system.sample(np.random.default_rng(9), len(direction)).replace(direction=direction)
+    last = rollout(system, baselines.make(name, system), scene, np.random.default_rng(0), 0.0).last
+    mass = system.masses(system.step(last[0], last[1], np.random.default_rng(0))[1])
+    truth = np.eye(system.num_elements)[system.beam(direction)]
+    excess = np.sum((mass - truth) ** 2, axis=1) - (1.0 - np.sum(mass**2, axis=1))
+    return float(excess.mean()), float(excess.std() / np.sqrt(len(excess)))
+
+
+@pytest.mark.parametrize("name", ["posterior_matching", "information_greedy"])
+def test_the_posterior_of_adaptive_codewords_is_calibrated_on_its_points(name: str) -> None:
+    drawn = np.random.default_rng(9).integers(256, size=400)
+    mean, error = surprise(Anchor(), name, Anchor().grid[drawn])
+    assert abs(mean) < 4.0 * error < 0.03
+
+
 def test_the_stopping_rule_saves_pilots() -> None:
     system = systems.make("anchor", preset="stop", element_snr_db=-18.0)
     stops, goes = (hits(system, "posterior_matching", 150, stop_mass=mass) for mass in (0.95, 1.0))

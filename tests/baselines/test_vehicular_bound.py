@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,3 +77,19 @@ def test_without_requirement_it_is_the_aligned_rate() -> None:
     assert np.allclose(baselines.bound(one, scene).value, rate, atol=1e-5)
     with pytest.raises(ValueError, match="penalty"):
         baselines.bound(system, scene, penalty=-1.0)
+
+
+def test_the_benchmark_tells_the_slack_and_fails_above_the_bound(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "pathwise.py"))["main"]
+    argv = ["pathwise.py", "--scenes", "3", "--presets", "reciprocity", "--fields", '{"num_frames": 3}']
+    monkeypatch.setattr("sys.argv", argv)
+    main()
+    printed = capsys.readouterr().out
+    assert "reciprocity: 3 scenes, bound of the score" in printed
+    assert all(f"\n{name} " in printed for name in baselines.names("vehicular"))
+    real = baselines.bound
+    monkeypatch.setattr(baselines, "bound", lambda *a: dataclasses.replace(real(*a), value=real(*a).value - 5.0))
+    with pytest.raises(SystemExit, match="myopic is above the bound"):
+        main()

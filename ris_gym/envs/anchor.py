@@ -22,7 +22,9 @@ class AnchorEnv(RisEnv):
 
     What was measured so far is in the posterior of psi on the points `psi_g = -1 + (2 g + 1) / (4 N)`, g = 0, ..., 4 N - 1. It is
     all that the agent sees; the direction is never observed. The space of directions has N beams of width 2 / N, the mass of a
-    beam is the sum over its four points. At the end the beam of largest mass is announced: is it the right one? Each pilot
+    beam is the sum over its four points. For directions on the points the belief is exact; between them it trusts itself a
+    little too much (`information_greedy`, 600 directions: mass 0.91, hit rate 0.90; at -18 dB 0.996 and 0.982), which a larger
+    `oversample` lessens. At the end the beam of largest mass is announced: is it the right one? Each pilot
     costs something, and a full scan needs N of them.
 
     The codebook is hierarchical: level l = 1, ..., log2 N has 2^l codewords, each for a sector of the width `W = 2 / 2^l` around

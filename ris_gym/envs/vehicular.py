@@ -95,14 +95,17 @@ class VehicularEnv(RisEnv):
     `radar` (K): `10 lg(gamma_max / gamma_e)`, and the same form of cost. Reward = score - `penalty` * cost.
 
     Frame 0 has no helper echoes from before: its cost and margins are 0. Tables, the bound and J, the mean reward, leave it out
-    (`counted`). J of policies that know the belief alone, on 72 passes (all with the width rule, but `never`), and the bound
-    that knows the true states and takes every gain as 1:
+    (`counted`). J of policies that know the belief alone, on 72 passes, and the bound that knows the true states and takes every
+    gain as 1 (`ris-gym reproduce reciprocity-policies`; `_wide`: with the width rule, a broader beam for a poor belief):
 
-    | preset | `never`, focused | `never` | `need_only` | `myopic` | `look_ahead` | random | bound |
+    | preset | `never` | `never_wide` | `need_only_wide` | `myopic_wide` | `look_ahead_wide` | `random` | bound |
     | --- | --- | --- | --- | --- | --- | --- | --- |
     | `tracking` | 2.81 | 3.26 | 3.26 | 4.04 | 4.58 | 2.56 | 5.18 |
-    | `requirement` | -7.19 | -6.75 | 3.75 | 3.73 | 3.75 | 1.49 | 4.41 |
-    | `reciprocity` | 3.61 | 4.93 | 4.87 | 4.88 | 4.87 | 2.15 | 5.16 |
+    | `requirement` | -7.19 | -6.74 | 3.75 | 3.73 | 3.75 | 1.54 | 4.41 |
+    | `reciprocity` | 3.61 | 4.92 | 4.87 | 4.88 | 4.87 | 2.22 | 5.16 |
+
+    With `unauthorised_radar`, `myopic` chooses the suppression together with the share; with `choose_reflector`, `reflector`
+    chooses the reflecting vehicles, all other policies let the next one reflect.
 
     `info` holds `objective`, `score`, `cost`, `feasible`, `is_success` (= feasible), `margins`, `counted`, per vehicle `rate`
     (bit/s/Hz), `sensing_snr_db` (gamma, dB), `refract_gain_db` and `reflect_gain_db` (`A(Delta, W_c)`, `A(2 Delta, W_e)` at the

@@ -8,6 +8,8 @@ of the hierarchical codebook of `ris_gym.systems.anchor`: sector j of level l is
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -19,8 +21,8 @@ __all__ = ["TreeCritic", "TreeLogits"]
 
 FLOOR = 1e-3
 """Beams of mass p are observed as `log10(N p + FLOOR)`; the floor of the densities too."""
-ROWS = 32
-"""Scenes at a time when nothing is differentiated."""
+NUMBERS = 8
+"""Numbers that a sector sees."""
 
 
 class Masses(nn.Module):
@@ -57,39 +59,43 @@ class Masses(nn.Module):
     def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Masses (B, 2 N - 1) and global numbers (B, G)."""
         log_mass = observation.index_select(1, self.get_buffer("leaf_index"))
-        scaled = torch.clamp(torch.pow(10.0, log_mass) - FLOOR, min=0.0)
+        scaled = torch.clamp(torch.exp(math.log(10.0) * log_mass) - FLOOR, min=0.0)
         return scaled @ self.get_buffer("inside"), observation.index_select(1, self.get_buffer("global_index"))
 
 
 class TreeLogits(nn.Module):
-    """Logits (B, 1, 2 N - 2): `head(relu(A x_s + bias_level))` of every sector s.
+    """Logits (B, 1, 2 N - 2): `head(relu(A x_s + bias_level))` of every sector s, sector j of level l being `2^l - 2 + j`.
 
-    `x_s` holds mass m and density `log10(2^l m + 1e-3)` of the sector, of its two neighbours on the circle and of its parent, the
-    masses of its halves (of a beam, which has none: its own), and the global numbers: 10 + G. Where the index may say stop there
-    is one more logit, from what the critic sees (`summary`).
+    `x_s` holds mass m and density `log10(2^l m + 1e-3)` of the sector, the densities of its two neighbours on the circle, mass
+    and density of its parent, and the masses of its halves (of a beam, which has none: its own). One more logit where the index
+    may say stop, from what the critic sees. Small on purpose: a decision is to cost little beside one that weighs every outcome
+    of every codeword.
 
     Args:
-        features: the gathering, as for `Masses`; hidden: width.
+        features: the gathering; hidden: width.
 
     Raises:
         ValueError: see `Masses`.
     """
 
-    def __init__(self, features: FeatureMap, hidden: int = 16) -> None:
+    gather: torch.Tensor
+    scale: torch.Tensor
+    level_of: torch.Tensor
+
+    def __init__(self, features: FeatureMap, hidden: int = 12) -> None:
         super().__init__()
         self.masses = Masses(features)
         self.register_buffer("gather", torch.as_tensor(self._table().ravel()), persistent=False)
         level = np.repeat(np.arange(self.masses.levels + 1), 2 ** np.arange(self.masses.levels + 1))
         self.register_buffer("scale", torch.as_tensor(2.0**level, dtype=torch.float32), persistent=False)
         self.register_buffer("level_of", torch.as_tensor(level[1:] - 1), persistent=False)
-        self.numbers = 10 + self.masses.num_globals
-        self.sector = nn.Linear(self.numbers, hidden, bias=False)
+        self.sector = nn.Linear(NUMBERS, hidden, bias=False)
         self.level = nn.Parameter(torch.zeros(self.masses.levels, hidden))
         self.head = mlp(hidden, 1, last_gain=0.01)
         self.stop = mlp(summary_size(self.masses), hidden, 1, last_gain=0.01) if self.masses.stops else None
 
     def _table(self) -> np.ndarray:
-        """(2 N - 2, 10 + G): where the numbers of a sector stand in (masses, densities, global numbers).
+        """(2 N - 2, 8): where the numbers of a sector stand in (masses, densities).
 
         Sector j of level l stands at `2^l - 1 + j`, so that halves of i are at 2 i + 1 and 2 i + 2.
         """
@@ -97,29 +103,20 @@ class TreeLogits(nn.Module):
         place = np.arange(1, nodes)
         level = np.floor(np.log2(place + 1)).astype(np.int64)
         first, count = 2**level - 1, 2**level
-        j = place - first
-        around = [place, first + (j - 1) % count, first + (j + 1) % count, (place - 1) // 2]
+        left, right = (first + (place - first + side) % count for side in (-1, 1))
+        parent = (place - 1) // 2
         halves = [np.where(2 * place + side < nodes, 2 * place + side, place) for side in (1, 2)]
-        shared = [np.full(len(place), 2 * nodes + g) for g in range(self.masses.num_globals)]
-        return np.stack([*around, *(nodes + index for index in around), *halves, *shared], axis=1)
+        return np.stack([place, parent, *halves, *(nodes + index for index in (place, left, right, parent))], axis=1)
 
     def forward(self, observation: torch.Tensor, entry: torch.Tensor | None = None) -> tuple[torch.Tensor, None]:
         """Answers (B, 1, 2 N - 2), one more with stop; no slopes."""
         masses, numbers = self.masses(observation)
-        density = torch.log10(self.get_buffer("scale") * masses + FLOOR)
-        base, bias = torch.cat([masses, density, numbers], dim=1), self.level[self.get_buffer("level_of")]
-        # what a few rows need stays in the cache; gradients would only pay for the pieces
-        rows = max(1, len(base)) if torch.is_grad_enabled() else ROWS
-        logits = torch.cat([self._sectors(part, bias) for part in base.split(rows)])
+        density = torch.log10(self.scale * masses + FLOOR)
+        x = torch.cat([masses, density], dim=1).index_select(1, self.gather).view(-1, 2 * self.masses.leaves - 2, NUMBERS)
+        logits: torch.Tensor = self.head(self.sector(x).add_(self.level[self.level_of]).relu_())[..., 0]
         if self.stop is not None:
             logits = torch.cat([logits, self.stop(summary(self.masses, masses, numbers))], dim=1)
         return logits[:, None, :], None
-
-    def _sectors(self, base: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2 N - 2) from masses, densities and global numbers (B, 4 N - 2 + G); `bias` (2 N - 2, H)."""
-        x = base.index_select(1, self.get_buffer("gather")).view(-1, 2 * self.masses.leaves - 2, self.numbers)
-        logits: torch.Tensor = self.head(self.sector(x).add_(bias).relu_())[..., 0]
-        return logits
 
 
 class TreeCritic(nn.Module):

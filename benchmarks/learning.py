@@ -33,6 +33,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - after the number of threads
 from recipes import EPISODES, MAIN, RECIPES, REFERENCES, STRONG, label, task  # noqa: E402
 
+BLOCK = 0.02
+"""CPU seconds that a timed block lasts at least."""
+
 
 def make_system(name: str, preset: str | None = None, fields: str = "{}", episode: str | None = None) -> Any:
     """The system of a command line; `fields` is a JSON object of parameters, `episode` has a preset of its own.
@@ -117,7 +120,8 @@ def decision_times(
 ) -> dict[str, float]:
     """Median CPU seconds per scene of each policy in one batch, interleaved; a batch of 1 is another scene every time.
 
-    A sequential policy has decided on these scenes once before, and remembers it."""
+    Quick policies decide again and again for `BLOCK` seconds, as in a rollout: alone, the first decision after another policy's
+    would be one with cold caches. A sequential policy has decided on these scenes once before, and remembers it."""
     from agents.comparison import resolve
     from agents.scenes import frozen_scenes
 
@@ -132,10 +136,12 @@ def decision_times(
             memory = ()
             if getattr(policy, "sequential", False):
                 memory = (policy.solve(part, np.random.default_rng(repeat)).memory,)
-            began = time.process_time()
-            policy.solve(part, np.random.default_rng(repeat), *memory)
+            began, done = time.process_time(), 0
+            while not done or time.process_time() - began < BLOCK:
+                policy.solve(part, np.random.default_rng(repeat), *memory)
+                done += 1
             if repeat:
-                seconds[name].append((time.process_time() - began) / batch)
+                seconds[name].append((time.process_time() - began) / (batch * done))
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 

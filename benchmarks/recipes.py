@@ -109,7 +109,7 @@ alone."""
 ENTROPY: Recipe = {"fields": {"score_kind": "entropy"}}
 ANCHOR: dict[str, Recipe] = {
     "entropy": ENTROPY,
-    "hit": {"ppo": {"gamma": 0.99}},
+    "hit": {"ppo": {"gamma": 1.0}},
     "short_sighted": {**ENTROPY, "ppo": {"gamma": 0.0}},
     "flat": {**ENTROPY, "network": {"kind": "flat", "hidden": 128}},
 }

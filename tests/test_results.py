@@ -140,8 +140,9 @@ def test_learning_benchmark_from_training_to_table(
     assert "minus `direct`" in page and "of servable scenes" in page
 
 
-def test_decisions_of_sequential_scenes_are_timed(benchmarks: Any) -> None:
+def test_decisions_of_sequential_scenes_are_timed(benchmarks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with a memory and with the truth among them: each is asked for the scenes of the episode."""
+    monkeypatch.setattr(benchmarks.learning, "BLOCK", 0.0)
     make = benchmarks.learning.make_system
     system = make("nonorthogonal", None, '{"surface_shape": [2, 2], "num_frames": 2}', "tracking")
     asked: list[tuple[bool, bool]] = []

@@ -15,7 +15,7 @@ from agents.features import FeatureMap, build_feature_map, variable_dicts
 from agents.hyperparameters import Network
 from agents.networks import build_actor
 from agents.policy import env_interface, interface_features, make_vector_env
-from agents.tree import FLOOR, ROWS, Masses, TreeCritic, TreeLogits
+from agents.tree import FLOOR, Masses, TreeCritic, TreeLogits
 from ris_gym import variables as var
 
 SPEC = {"kind": "tree", "hidden": 8}
@@ -93,10 +93,11 @@ def test_logits_and_features_against_loops(beams: int) -> None:
         summary: list[float] = []
         for level in range(1, top + 1):
             for j in range(2**level):
-                around = [(level, j), (level, j - 1), (level, j + 1), (level - 1, j // 2)]
+                own, parent = (level, j), (level - 1, j // 2)
+                around = [own, (level, j - 1), (level, j + 1), parent]
                 halves = [(level + 1, 2 * j), (level + 1, 2 * j + 1)] if level < top else 2 * [(level, j)]
-                x = [mass(b, *s) for s in around] + [dense(b, *s) for s in around] + [mass(b, *s) for s in halves]
-                hidden = np.maximum(weights["sector.weight"] @ np.array([*x, *shared]) + weights["level"][level - 1], 0.0)
+                x = [mass(b, *s) for s in (own, parent, *halves)] + [dense(b, *s) for s in around]
+                hidden = np.maximum(weights["sector.weight"] @ np.array(x) + weights["level"][level - 1], 0.0)
                 expected = weights["head.0.weight"] @ hidden + weights["head.0.bias"]
                 np.testing.assert_allclose(logits[b, 0, 2**level - 2 + j], expected[0], atol=2e-5)
             all_of_level = [mass(b, level, j) for j in range(2**level)]
@@ -144,16 +145,6 @@ def test_one_belief_has_one_answer() -> None:
     assert masses.min() == 0.0
     torch.testing.assert_close(masses, Masses(gathered(8))(observed(beliefs(8)))[0], atol=1e-6, rtol=0.0)
     assert torch.isfinite(actor(low)).all()
-
-
-@pytest.mark.parametrize("batch", [0, 1, ROWS, 2 * ROWS + 3])
-def test_without_gradients_pieces_say_the_same(batch: int) -> None:
-    actor = shaken(build_actor(SPEC, gathered(16, stop=1)))
-    observation = observed(beliefs(16, batch=batch))
-    expected = actor(observation)
-    with torch.inference_mode():
-        torch.testing.assert_close(actor(observation), expected, atol=1e-5, rtol=1e-5)
-        assert actor.decide(observation).shape == (batch,)
 
 
 def test_untrained_is_almost_uniform_and_learns() -> None:

@@ -186,7 +186,8 @@ def run_policy(
     statuses = [status for part in parts for status in part.status]
     scalar = [field for field, value in parts[0].physical.items() if value.ndim == 1]
     joined: dict[str, Any] = {
-        field: np.concatenate([getattr(part, field) for part in parts]) for field in ("objective", "score", "margin", "violated")
+        field: np.concatenate([getattr(part, field) for part in parts])
+        for field in ("objective", "score", "cost", "margin", "violated")
     }
     return Result(
         name=name,

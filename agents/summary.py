@@ -28,6 +28,7 @@ class Result:
         status: counts of the policy's answers, one per scene and frame.
         group: the row of the table it belongs to (None: a row of its own).
         physical: the scalar physical quantities, name -> (scenes,), in sequential scenes means over the frames.
+        cost: of the soft constraints, unweighted; empty where nobody has asked for it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Result:
     status: dict[str, int]
     group: str | None = None
     physical: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    cost: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
 
 class Row:

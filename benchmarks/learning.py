@@ -175,11 +175,10 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     timed = {**{recipe: runs[0] for recipe, runs in agents.items()}, **{name: name for name in references}}
     seconds = decision_times(system, timed, arguments.batch, arguments.repeats, episode)
     single = decision_times(system, timed, 1, 3 * arguments.repeats, episode)
-    final = "objective" in system.final
-    objectives = {
-        policy: np.stack([run.objective for run in table.results if (run.group or run.name) == policy])
-        for policy in (*agents, *references)
+    runs = {
+        policy: [run for run in table.results if (run.group or run.name) == policy] for policy in (*agents, *references)
     }
+    final = "objective" in system.final
     rows = []
     for policy in (*agents, *references):
         found = table.row(policy)
@@ -189,30 +188,33 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         row[f"gap_to_{proposal}"] = found["gap_to_reference"]
         row |= {key: found[key] for key in ("violation_rate_servable", "violation_rate_servable_runs")}
         row["ms_per_scene"], row["ms_single"] = 1e3 * seconds[policy], 1e3 * single[policy]
-        if final:
-            of_runs = objectives[policy].mean(axis=1)
-            row |= {"objective": float(of_runs.mean()), "objective_runs": of_runs.tolist()}
-            for reference in (name for name in (proposal, strong) if name != policy):
-                found_difference = difference(objectives[policy], objectives[reference])
-                ends = {"": found_difference.value, "_low": found_difference.low, "_high": found_difference.high}
-                row |= {f"objective_against_{reference}{end}": value for end, value in ends.items()}
+        for field in ("objective", "cost"):
+            values = {name: np.stack([getattr(run, field) for run in runs[name]]) for name in {policy, proposal, strong}}
+            row |= {field: float(values[policy].mean()), f"{field}_runs": values[policy].mean(axis=1).tolist()}
+            for reference in sorted({proposal, strong} - {policy}):
+                row |= estimate(f"{field}_against_{reference}", difference(values[policy], values[reference]))
+        if system.bound_of == "score":
+            row["bound_minus_score"] = float(np.mean(table.bound - np.mean([run.score for run in runs[policy]], axis=0)))
+        physical = {name: float(np.mean([run.physical[name] for run in runs[policy]])) for name in runs[policy][0].physical}
+        row["physical"] = physical
         for reference in (proposal, strong):
             row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
         for reference in (name for name in (proposal, "prox_linear", strong) if name in references and name != policy):
-            for what, value in table.against(policy, reference).items():
-                row |= {
-                    f"{what}_against_{reference}": value.value,
-                    f"{what}_against_{reference}_low": value.low,
-                    f"{what}_against_{reference}_high": value.high,
-                }
+            for kind, value in table.against(policy, reference).items():
+                row |= estimate(f"{kind}_against_{reference}", value)
         rows.append(row)
     print(f"\n{acceptance(rows, table.meta['counts'], strong, proposal)}\ntimes: CPU per scene in a batch of {arguments.batch}")
-    write_csv(folder / f"{arguments.name}.csv", rows)
+    write_csv(folder / f"{arguments.name}.csv", [{k: v for k, v in row.items() if k != "physical"} for row in rows])
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds, "batch": arguments.batch}
     budget |= {"strong": strong, "proposal": proposal}
     write_json(folder / f"{arguments.name}.json", {"rows": rows, "meta": table.meta, **budget})
     key = "objective" if final else "penalised_score"
     curves(folder, arguments, {row["policy"]: row["objective" if final else "score"] for row in rows}, strong, proposal, key)
+
+
+def estimate(name: str, found: Any) -> dict[str, float]:
+    """A value and the ends of its interval."""
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def acceptance(rows: list[dict[str, Any]], counts: dict[str, int], strong: str, proposal: str) -> str:

@@ -82,6 +82,29 @@ def hits(data: dict[str, Any]) -> str:
     return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
 
 
+def passes(data: dict[str, Any]) -> str:
+    """Every policy of an episode of many frames: penalised score (runs), differences, rate, cost, what it does, times."""
+    strong = data["strong"]
+    costs = any(row["cost"] for row in data["rows"])
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "policy": lambda row: f"`{row['policy']}`",
+        "penalised score (runs)": lambda row: f"{row['score']:.3f}" + runs(row["runs"]),
+        f"minus `{strong}`": lambda row: against(row, strong),
+        f"P(better than `{strong}`)": lambda row: against(row, strong, "probability"),
+        "gap to bound": lambda row: f"{row['bound_minus_score']:.3f}",
+    }
+    if costs:
+        columns["rate"] = lambda row: f"{row['objective']:.3f}"
+        columns["cost"] = lambda row: f"{row['cost']:.4f}"
+        columns[f"cost minus `{strong}`"] = lambda row: against(row, strong, "cost")
+        columns["requirement met"] = lambda row: f"{100 * row['physical']['requirement_met']:.1f} %"
+    columns["time sensing"] = lambda row: f"{100 * row['physical']['time_sensing']:.1f} %"
+    columns["CPU us/frame"] = lambda row: f"{1e3 * row['ms_per_scene']:.0f}"
+    columns[f"`{strong}` / its time"] = lambda row: f"{row[f'{strong}_time_ratio']:.3g}"
+    rows = sorted(data["rows"], key=lambda row: -row["score"])
+    return table(list(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
 def runs(values: list[float]) -> str:
     """` (0.86 to 0.87)`; nothing for one run."""
     return f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
@@ -168,8 +191,8 @@ PAGES: dict[str, dict[str, Entry]] = {
         "nonorthogonal-aim": Entry(learning, Path("nonorthogonal/tracking/nonorthogonal-aim")),
     },
     "vehicular": {
-        "vehicular-learning": Entry(learning, Path("vehicular/tracking/vehicular-learning")),
-        "vehicular-requirement": Entry(learning, Path("vehicular/requirement/vehicular-requirement")),
+        "vehicular-learning": Entry(passes, Path("vehicular/tracking/vehicular-learning")),
+        "vehicular-requirement": Entry(passes, Path("vehicular/requirement/vehicular-requirement")),
         "vehicular-generalisation": Entry(generalisation, Path("vehicular/generalisation/vehicular-generalisation")),
     },
     "anchor": {

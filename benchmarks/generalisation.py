@@ -75,7 +75,7 @@ CONDITIONS = {"beampattern": BEAMPATTERN, "nonorthogonal": NONORTHOGONAL, "vehic
 REFERENCES = {
     "beampattern": ("joint", "ao", "prox_linear"),
     "nonorthogonal": ("cross_entropy", "coordinate_descent", "align"),
-    "vehicular": ("look_ahead_wide", "event_wide"),
+    "vehicular": ("look_ahead_wider", "look_ahead_wide"),
 }
 
 

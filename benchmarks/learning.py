@@ -169,6 +169,7 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     references, proposal = available(system, REFERENCES[what]), baselines.names(system)[0]
     strong = arguments.strong or STRONG[what]
     strong = strong if strong in references else proposal
+    beside = [name for name in (arguments.beside,) if name]
     table = compare(system, {**agents, **{name: name for name in references}}, scenes=arguments.scenes, episode=episode)
     table.save(folder, f"{arguments.name}-comparison")
     print(table)
@@ -189,9 +190,9 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         row |= {key: found[key] for key in ("violation_rate_servable", "violation_rate_servable_runs")}
         row["ms_per_scene"], row["ms_single"] = 1e3 * seconds[policy], 1e3 * single[policy]
         for field in ("objective", "cost"):
-            values = {name: np.stack([getattr(run, field) for run in runs[name]]) for name in {policy, proposal, strong}}
+            values = {name: np.stack([getattr(run, field) for run in runs[name]]) for name in {policy, proposal, strong, *beside}}
             row |= {field: float(values[policy].mean()), f"{field}_runs": values[policy].mean(axis=1).tolist()}
-            for reference in sorted({proposal, strong} - {policy}):
+            for reference in sorted({proposal, strong, *beside} - {policy}):
                 row |= estimate(f"{field}_against_{reference}", difference(values[policy], values[reference]))
         if system.bound_of == "score":
             row["bound_minus_score"] = float(np.mean(table.bound - np.mean([run.score for run in runs[policy]], axis=0)))
@@ -199,14 +200,16 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
         row["physical"] = physical
         for reference in (proposal, strong):
             row[f"{reference}_time_ratio"] = seconds[reference] / seconds[policy]
-        for reference in (name for name in (proposal, "prox_linear", strong) if name in references and name != policy):
+        for reference in (proposal, "prox_linear", strong, *beside):
+            if reference not in references or reference == policy:
+                continue
             for kind, value in table.against(policy, reference).items():
                 row |= estimate(f"{kind}_against_{reference}", value)
         rows.append(row)
     print(f"\n{acceptance(rows, table.meta['counts'], strong, proposal)}\ntimes: CPU per scene in a batch of {arguments.batch}")
     write_csv(folder / f"{arguments.name}.csv", [{k: v for k, v in row.items() if k != "physical"} for row in rows])
     budget = {"minutes": arguments.minutes, "seeds": arguments.seeds, "batch": arguments.batch}
-    budget |= {"strong": strong, "proposal": proposal}
+    budget |= {"strong": strong, "proposal": proposal, "beside": beside}
     write_json(folder / f"{arguments.name}.json", {"rows": rows, "meta": table.meta, **budget})
     key = "objective" if final else "penalised_score"
     curves(folder, arguments, {row["policy"]: row["objective" if final else "score"] for row in rows}, strong, proposal, key)
@@ -308,6 +311,7 @@ def main() -> None:
     parser.add_argument("--episode", help="form of episode with scenes of its own, for instance tracking (sets the preset, too)")
     parser.add_argument("--fields", default="{}", help="JSON object of parameters of the system, over the preset")
     parser.add_argument("--strong", help="the reference to be beaten; default: the one in benchmarks/recipes.py")
+    parser.add_argument("--beside", help="one more reference that differences are taken to")
     parser.add_argument("--recipes", nargs="+", help="names in benchmarks/recipes.py; default: the main ones of the system")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes per run")

@@ -128,7 +128,8 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "nonorthogonal": ("coordinate_descent", "cross_entropy", "align", "max_gain", "gradient", "random"),
     "nonorthogonal-tracking": ("hold", "fold", "widen", "oracle", "cross_entropy", "align", "random"),
     "vehicular": (
-        "look_ahead_wide", "look_ahead", "myopic_wide", "myopic", "need_only_wide", "need_only", "event_wide", "event",
+        "look_ahead_wider", "look_ahead_wide", "look_ahead", "myopic_wide", "myopic",
+        "need_only_wider", "need_only_wide", "need_only", "event_wider", "event_wide", "event",
         "fixed_wide", "fixed", "always_wide", "always", "never_wide", "never", "random",
     ),
     "anchor": ("information_greedy", "posterior_matching", "thompson", "exhaustive", "random"),

@@ -91,8 +91,10 @@ def passes(data: dict[str, Any]) -> str:
         "penalised score (runs)": lambda row: f"{row['score']:.3f}" + runs(row["runs"]),
         f"minus `{strong}`": lambda row: against(row, strong),
         f"P(better than `{strong}`)": lambda row: against(row, strong, "probability"),
-        "gap to bound": lambda row: f"{row['bound_minus_score']:.3f}",
     }
+    for beside in data["beside"]:
+        columns[f"minus `{beside}`"] = lambda row, key=beside: against(row, key)  # type: ignore[misc]
+    columns["gap to bound"] = lambda row: f"{row['bound_minus_score']:.3f}"
     if costs:
         columns["rate"] = lambda row: f"{row['objective']:.3f}"
         columns["cost"] = lambda row: f"{row['cost']:.4f}"

@@ -111,6 +111,7 @@ def test_learning_benchmark_from_training_to_table(
         fields=fields,
         episode=None,
         strong=None,
+        beside=None,
         recipes=["unfolded_8_layers"],
         seeds=2,
         minutes=1.0,

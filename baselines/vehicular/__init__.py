@@ -23,4 +23,6 @@ for _name, _policy in POLICIES.items():
     register(_name, "vehicular", _policy)
 for _name, _policy in POLICIES.items():
     register(f"{_name}_wide", "vehicular", partial(_policy, wide=True, name=f"{_name}_wide"))
+for _name in ("look_ahead", "need_only", "event"):
+    register(f"{_name}_wider", "vehicular", partial(POLICIES[_name], wide=True, reflect_width=1.0, name=f"{_name}_wider"))
 register_bound("vehicular", pass_bound)

@@ -30,9 +30,9 @@ class Outset:
     suppression: Array | None
 
 
-def reflect_rule(system: Any, spread: Array) -> Array:
-    """b^e = 0.5 where 6 s exceeds the beam 2 / N_x, else 0."""
-    return np.where(6.0 * spread > 2.0 / system.num_cols, WIDE_REFLECT, 0.0)
+def reflect_rule(system: Any, spread: Array, width: float = WIDE_REFLECT) -> Array:
+    """b^e = `width` where 6 s exceeds the beam 2 / N_x, else 0."""
+    return np.where(6.0 * spread > 2.0 / system.num_cols, width, 0.0)
 
 
 @dataclass(kw_only=True)
@@ -42,7 +42,9 @@ class FramePolicy:
     Attributes:
         system: the system model.
         penalty: weight of the cost where a policy weighs it; None: the system's.
-        wide: width rule: `b^e = 0.5` where `6 s > 2 / N_x`, `b^c` by the largest expected rate; False: focused beams.
+        wide: width rule: `b^e = reflect_width` where `6 s > 2 / N_x`, `b^c` by the largest expected rate; False: focused beams.
+        reflect_width: of the width rule; the model page's 0.5, or 1 in the policies named `_wider`, which covers three standard
+            deviations to either side.
         hide: with `unauthorised_radar`: suppress by 30 dB `never`, `always`, or where the radar is `apart` from the BS by more
             than 0.01 in direction cosine.
         chunk: scenes worked on at a time; results do not depend on it.
@@ -54,6 +56,7 @@ class FramePolicy:
     system: Any = field(repr=False)
     penalty: float | None = None
     wide: bool = False
+    reflect_width: float = WIDE_REFLECT
     hide: str = "never"
     chunk: int = 64
     name: str = ""
@@ -65,6 +68,8 @@ class FramePolicy:
             self.penalty = float(self.system.default_penalty)
         if not isinstance(self.wide, bool):
             raise ValueError(f"wide must be True or False, got {self.wide!r}")
+        if isinstance(self.reflect_width, bool) or not 0.0 <= self.reflect_width <= 1.0:
+            raise ValueError(f"reflect_width must be in [0, 1], got {self.reflect_width!r}")
         if self.hide not in self.hiding:
             raise ValueError(f"hide must be one of {self.hiding}, got {self.hide!r}")
         if int(self.chunk) != self.chunk or self.chunk < 1:
@@ -108,7 +113,7 @@ class FramePolicy:
         look = motion.outlook(system, known)
         wide_e = wide_c = np.zeros_like(look.spread)
         if self.wide:
-            wide_e = reflect_rule(system, look.spread)
+            wide_e = reflect_rule(system, look.spread, self.reflect_width)
             pointed = look.spread if system.s_assist else look.report_spread
             wide_c = beams.rate_table(system.num_cols, system.width_span).best_width(look.comm, pointed)
         full, suppression = planning.mean_echo(system, look, wide_e), None

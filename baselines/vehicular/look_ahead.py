@@ -56,7 +56,9 @@ class LookAhead(FramePolicy):
         for ahead in range(1, self.horizon):
             mean, cov = motion.predict(mean, cov, system.acceleration_psd_m2ps3, system.frame_s)
             spread = motion.pointing(system, mean, cov).spread
-            width = reflect_rule(system, spread) * system.width_span * 2.0 * spread if self.wide else np.zeros_like(spread)
+            width = np.zeros_like(spread)
+            if self.wide:
+                width = reflect_rule(system, spread, self.reflect_width) * system.width_span * 2.0 * spread
             full = motion.echo_energy(system, mean[..., 0]) * beams.mean_gain(system.num_cols, spread, width, beams.REFLECT)
             full = full * kept[..., None]
             rate, cov = self._frame(mean, cov, full, self._need(full, helps), helps, None)

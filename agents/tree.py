@@ -23,6 +23,8 @@ FLOOR = 1e-3
 """Beams of mass p are observed as `log10(N p + FLOOR)`; the floor of the densities too."""
 NUMBERS = 8
 """Numbers that a sector sees."""
+ROWS = 64
+"""Scenes at a time where nothing is differentiated: what they need stays in the cache, which nearly halves the time."""
 
 
 class Masses(nn.Module):
@@ -112,8 +114,16 @@ class TreeLogits(nn.Module):
         """Answers (B, 1, 2 N - 2), one more with stop; no slopes."""
         masses, numbers = self.masses(observation)
         density = torch.log10(self.scale * masses + FLOOR)
-        x = torch.cat([masses, density], dim=1).index_select(1, self.gather).view(-1, 2 * self.masses.leaves - 2, NUMBERS)
-        logits: torch.Tensor = self.head(self.sector(x).add_(self.level[self.level_of]).relu_())[..., 0]
+        base, bias = torch.cat([masses, density], dim=1), self.level[self.level_of]
+        last = self.head[0]
+        assert isinstance(last, nn.Linear)
+        weight, head = self.sector.weight.T.contiguous(), last.weight[0]
+        rows = ROWS if not torch.is_grad_enabled() else max(1, len(base))
+        parts = []
+        for part in base.split(rows):
+            x = part.index_select(1, self.gather).view(-1, 2 * self.masses.leaves - 2, NUMBERS)
+            parts.append(torch.matmul(torch.matmul(x, weight).add_(bias).relu_(), head))
+        logits = torch.cat(parts).add_(last.bias)
         if self.stop is not None:
             logits = torch.cat([logits, self.stop(summary(self.masses, masses, numbers))], dim=1)
         return logits[:, None, :], None

@@ -15,7 +15,7 @@ from agents.features import FeatureMap, build_feature_map, variable_dicts
 from agents.hyperparameters import Network
 from agents.networks import build_actor
 from agents.policy import env_interface, interface_features, make_vector_env
-from agents.tree import FLOOR, Masses, TreeCritic, TreeLogits
+from agents.tree import FLOOR, ROWS, Masses, TreeCritic, TreeLogits
 from ris_gym import variables as var
 
 SPEC = {"kind": "tree", "hidden": 8}
@@ -145,6 +145,17 @@ def test_one_belief_has_one_answer() -> None:
     assert masses.min() == 0.0
     torch.testing.assert_close(masses, Masses(gathered(8))(observed(beliefs(8)))[0], atol=1e-6, rtol=0.0)
     assert torch.isfinite(actor(low)).all()
+
+
+@pytest.mark.parametrize("batch", [0, 1, ROWS, 2 * ROWS + 3])
+def test_without_gradients_pieces_say_the_same(batch: int) -> None:
+    actor = shaken(build_actor(SPEC, gathered(16, stop=1)))
+    assert isinstance(actor, Logits)
+    observation = observed(beliefs(16, batch=batch))
+    expected = actor(observation)
+    with torch.inference_mode():
+        torch.testing.assert_close(actor(observation), expected, atol=1e-5, rtol=1e-5)
+        assert actor.decide(observation).shape == (batch,)
 
 
 def test_untrained_is_almost_uniform_and_learns() -> None:

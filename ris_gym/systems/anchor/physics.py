@@ -115,17 +115,18 @@ class Belief:
 def belief(system: Anchor, log_posterior: np.ndarray) -> Belief:
     """Masses and entropy of a posterior."""
     weight = np.exp(log_posterior)
-    mass = beams(system, weight)
-    total = mass.sum(axis=1)
-    mass /= total[:, None]
+    total = weight.sum(axis=1)
+    mass = beams(system, weight) / total[:, None]
     entropy = np.log(total) - np.vecdot(weight, log_posterior) / total
     return Belief(weight, total, mass, entropy / weight.dtype.type(math.log(2.0)))
 
 
 def beams(system: Anchor, values: np.ndarray) -> np.ndarray:
     """Sums over the points of each beam, (B, G) -> (B, N)."""
-    parts = values.reshape(-1, system.oversample)
-    return np.asarray((parts @ np.ones(system.oversample, values.dtype)).reshape(len(values), system.num_elements))
+    out = values[:, :: system.oversample].copy()
+    for i in range(1, system.oversample):
+        out += values[:, i :: system.oversample]
+    return out
 
 
 def play(system: Anchor, scene: AnchorScene, design: AnchorDesign, move: bool) -> tuple[AnchorMetrics, Any]:

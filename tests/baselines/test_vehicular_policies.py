@@ -69,6 +69,11 @@ def test_rules() -> None:
     assert np.allclose(solved["need_only"].sensing_share, np.minimum(10**1.8 / full, 1.0))
     wide = baselines.make("need_only_wide", system).solve(known, np.random.default_rng(0)).design
     assert np.array_equal(wide.reflect_width, np.where(6.0 * look.spread > 2.0 / 64, 0.5, 0.0))
+    wider = baselines.make("need_only_wider", system).solve(known, np.random.default_rng(0)).design
+    assert np.array_equal(wider.reflect_width, 2.0 * wide.reflect_width) and wider.reflect_width.max() == 1.0
+    assert np.array_equal(wider.refract_width, wide.refract_width) and np.any(wider.sensing_share != wide.sensing_share)
+    same = baselines.make("need_only", system, wide=True, reflect_width=1.0).solve(known, np.random.default_rng(0)).design
+    assert np.array_equal(same.sensing_share, wider.sensing_share)
     table = beams.rate_table(64, 6.0)
     each = np.stack([table(look.comm, look.spread, np.full((20, 3), b)) for b in beams.WIDE_LEVELS])
     assert np.all(table(look.comm, look.spread, wide.refract_width) > each.max(axis=0) - 0.05)

@@ -157,3 +157,14 @@ def test_decisions_of_sequential_scenes_are_timed(benchmarks: Any, monkeypatch: 
     seconds = benchmarks.learning.decision_times(system, policies, 2, 1, "tracking")
     assert min(seconds.values()) > 0.0 and set(seconds) == set(policies)
     assert asked == 2 * [(True, True), (True, False), (False, True), (False, False)]
+
+
+def test_decisions_in_the_loop_are_timed(benchmarks: Any) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import loop_times
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    system = ris_gym.systems.make("anchor", num_elements=8, num_pilots=3)
+    found = loop_times.measure(system, {"thompson": "thompson", "again": "posterior_matching"}, 2, 4, "discrete")
+    assert set(found) == {"thompson", "again"} and min(found.values()) > 0.0

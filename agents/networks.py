@@ -27,7 +27,7 @@ def build_actor(spec: Mapping[str, Any], features: FeatureMap) -> nn.Module:
 
     Args:
         spec: `{"kind": "token", "hidden": 64, "skip_init": {}}`, `{"kind": "flat", "hidden": 256}` or `{"kind": "tree",
-            "hidden": 16}` (`agents.tree`, discrete actions only). What says how observations are gathered (`ignore`,
+            "hidden": 12}` (`agents.tree`, discrete actions only). What says how observations are gathered (`ignore`,
             `raw_phases`), outputs are used (`squash`) or what the critic is (`critic`) is not for the actor. For discrete
             actions also `keep` and `relative`, see `agents.discrete.Logits`.
 

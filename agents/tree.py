@@ -24,7 +24,7 @@ FLOOR = 1e-3
 NUMBERS = 8
 """Numbers that a sector sees."""
 ROWS = 64
-"""Scenes at a time where nothing is differentiated: what they need stays in the cache, which nearly halves the time."""
+"""Scenes at a time where nothing is differentiated: what so few need stays in the cache (at best, two fifths less time)."""
 
 
 class Masses(nn.Module):
